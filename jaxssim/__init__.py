@@ -1,0 +1,15 @@
+"""Structural similarity in JAX: exact in float32, fast, differentiable to any order."""
+
+from jaxssim import conventions as conventions
+from jaxssim.conventions import Convention as Convention
+from jaxssim.losses import ssim_loss as ssim_loss
+from jaxssim.pointwise import mae as mae
+from jaxssim.pointwise import mse as mse
+from jaxssim.pointwise import psnr as psnr
+from jaxssim.structural import dssim as dssim
+from jaxssim.structural import ssim as ssim
+from jaxssim.structural import ssim_map as ssim_map
+from jaxssim.windows import Gaussian as Gaussian
+from jaxssim.windows import Uniform as Uniform
+
+__version__ = "0.1.0"

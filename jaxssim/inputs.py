@@ -1,0 +1,164 @@
+"""What is accepted, and the errors that teach the rest."""
+
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxssim.conventions import Convention
+
+INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class _Default(int):
+    """A default that can be told from the same number passed."""
+
+
+LAST = _Default(-1)
+"""The default `channel_axis`: the last, as long as it is at most 4 long."""
+
+
+def check(
+    x: ArrayLike,
+    y: ArrayLike,
+    data_range: ArrayLike | None,
+    convention: Convention,
+    spatial_ndim: int,
+    channel_axis: int | None,
+) -> tuple[Any, Any, Any]:
+    """The two images and their data range, as arrays a jitted function takes, or a ValueError that says what to pass."""
+    if not isinstance(convention, Convention):
+        raise ValueError(
+            f"convention must be a jaxssim.Convention, got {convention!r}; pass for instance jaxssim.conventions.SKIMAGE"
+        )
+    x, y = check_images(x, y, spatial_ndim, channel_axis)
+    batch, spatial = split(x.shape, spatial_ndim, channel_axis)
+    if min(spatial) < convention.window.size:
+        raise ValueError(
+            f"x and y have spatial shape {spatial}, smaller than the window of {convention.window.size} pixels; pass "
+            f"larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
+        )
+    return x, y, check_data_range(data_range, x.dtype, batch)
+
+
+def check_images(x: ArrayLike, y: ArrayLike, spatial_ndim: int, channel_axis: int | None) -> tuple[Any, Any]:
+    """`x` and `y` as arrays, of shapes and types that go together."""
+    x, y = (image if isinstance(image, jax.Array | np.ndarray) else np.asarray(image) for image in (x, y))
+    if spatial_ndim not in (1, 2, 3):
+        raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {spatial_ndim!r}")
+    _check_types(x, y)
+    if x.shape != y.shape:
+        raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; broadcast them yourself if so meant")
+    _check_channel_axis(x.shape, spatial_ndim, channel_axis)
+    if 0 in split(x.shape, spatial_ndim, channel_axis)[1]:
+        raise ValueError(f"x and y have shape {x.shape}, which holds no pixels")
+    return x, y
+
+
+def check_data_range(data_range: ArrayLike | None, dtype: Any, batch: tuple[int, ...]) -> Any:
+    """`data_range` as an array that broadcasts to `batch`, positive and finite where its value can be seen."""
+    if data_range is None:
+        if str(dtype) not in INTEGER_RANGES:
+            raise ValueError(
+                f"data_range must be given for images of {dtype}: the largest minus the smallest value allowed, for "
+                "instance 1.0 for images in [0, 1] or 255 for 8-bit values held as floats"
+            )
+        data_range = INTEGER_RANGES[str(dtype)]
+    if not isinstance(data_range, jax.Array):
+        data_range = np.asarray(data_range)
+    if not (jnp.issubdtype(data_range.dtype, np.integer) or jnp.issubdtype(data_range.dtype, np.floating)):
+        raise ValueError(f"data_range must be a real number or an array of them, got {data_range!r}")
+    if not _broadcasts(data_range.shape, batch):
+        raise ValueError(
+            f"data_range has shape {data_range.shape}, which does not broadcast to the batch's {batch}; "
+            "pass a number, or one for each image"
+        )
+    if _is_concrete(data_range) and not np.all(_is_range(np.asarray(data_range, np.float64))):
+        raise ValueError(f"data_range must be positive and finite, got {data_range}")
+    # One type, whatever kind of number came: a new value must not compile anew.
+    return data_range.astype(jnp.result_type(float))
+
+
+def canonical(
+    x: jax.Array, y: jax.Array, data_range: jax.Array, channel_axis: int | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Images as (*batch, *spatial, channels) in the type of their statistics, and a data range that is NaN if not one."""
+    x, y = (_channels_last(image, channel_axis) for image in to_statistics(x, y))
+    return x, y, jnp.where(_is_range(data_range), data_range, jnp.nan).astype(x.dtype)
+
+
+def to_statistics(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both images in the type that means are taken in: float64 where one of them is, else float32."""
+    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    return x.astype(dtype), y.astype(dtype)
+
+
+def split(shape: tuple[int, ...], spatial_ndim: int, channel_axis: int | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The batch's and the spatial axes' part of a shape."""
+    if channel_axis is not None:
+        axis = len(shape) + channel_axis
+        shape = shape[:axis] + shape[axis + 1 :]
+    return shape[:-spatial_ndim], shape[-spatial_ndim:]
+
+
+def _channels_last(image: jax.Array, channel_axis: int | None) -> jax.Array:
+    return image[..., None] if channel_axis is None else jnp.moveaxis(image, channel_axis, -1)
+
+
+def _check_types(x: Any, y: Any) -> None:
+    for name, image in (("x", x), ("y", y)):
+        if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
+            raise ValueError(
+                f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64 "
+                f"({name}.astype(jnp.float32), with a data_range to suit)"
+            )
+    if x.dtype != y.dtype and not {str(x.dtype), str(y.dtype)} <= set(FLOATS):
+        raise ValueError(
+            f"x has type {x.dtype} and y has type {y.dtype}, whose scales may differ; convert one to the other's type"
+        )
+
+
+def _check_channel_axis(shape: tuple[int, ...], spatial_ndim: int, channel_axis: int | None) -> None:
+    needed = spatial_ndim + (channel_axis is not None)
+    if len(shape) < needed:
+        hint = "channel_axis=None if there are no channels" if channel_axis is not None else "a smaller spatial_ndim"
+        raise ValueError(
+            f"x and y have shape {shape}, but spatial_ndim={spatial_ndim} and channel_axis={channel_axis} need at least "
+            f"{needed} axes; pass more, or {hint}"
+        )
+    if channel_axis is None:
+        return
+    try:
+        valid = -len(shape) <= operator.index(channel_axis) <= -1
+    except TypeError:
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"channel_axis must be None or count from the end, from -1 to -{len(shape)} here, got {channel_axis!r}; "
+            "axes counted from the front shift under jax.vmap"
+        )
+    if channel_axis is LAST and shape[-1] > 4:
+        raise ValueError(
+            f"channel_axis was left to its default, the last axis, which is {shape[-1]} long in the shape {shape}; pass "
+            "channel_axis=None if there are no channels, or channel_axis=-1 if these are channels"
+        )
+
+
+def _broadcasts(shape: tuple[int, ...], batch: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, batch) == batch
+    except ValueError:
+        return False
+
+
+def _is_range(value: Any) -> Any:
+    return (value > 0) & (value < np.inf)
+
+
+def _is_concrete(value: Any) -> bool:
+    """Whether a number can be looked at here: it is neither traced nor on another process's device."""
+    return isinstance(value, np.ndarray) or not isinstance(value, jax.core.Tracer) and value.is_fully_addressable

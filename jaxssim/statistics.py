@@ -1,0 +1,136 @@
+"""Local means and variances of two images, and a pointwise formula of these mapped or averaged over all windows.
+
+The statistics are those of the sum u = x + y and of the difference v = x - y. They say all that SSIM asks, since
+var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, and the difference of two images that are nearly
+the same is known to every digit, where 1 minus a similarity near 1 is not.
+
+Windows are separable, and so is the law of total variance: with the means m and variances V of the windows that span
+the axes done so far, one further axis of weights w gives
+
+    m' = Σ w m        V' = Σ w V + Σ w (m - m')²
+
+and no step subtracts two large numbers, as E[x²] - E[x]² does.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxssim.filtering import separate, shifts, weighted_sum
+
+Taps = tuple[float, ...]
+
+
+class Local(NamedTuple):
+    """Statistics of the sum u and the difference v of two images over each window, in units of the data range."""
+
+    mean_u: jax.Array
+    mean_v: jax.Array
+    var_u: jax.Array
+    var_v: jax.Array
+
+
+Formula = Callable[[Local], jax.Array]
+
+
+def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> jax.Array:
+    """`formula` at every window that lies inside the images.
+
+    Args:
+        formula: pointwise.
+        x: floating, (*batch, *spatial, channels).
+        y: as `x`.
+        data_range: broadcasts to (*batch,).
+        taps: weights along each spatial axis.
+
+    Returns:
+        (*batch, *spatial_out, channels).
+    """
+    folded = formula(_local(x, y, data_range, taps))
+    return folded.reshape(*folded.shape[:-1], -1, x.shape[-1])
+
+
+def local_mean(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> jax.Array:
+    """The mean of `local_map` over windows and channels, one value an image: (*batch,)."""
+    return formula(_local(x, y, data_range, taps)).mean(axis=tuple(range(-len(taps), 0)))
+
+
+def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> Local:
+    """Statistics at every window, channels folded into the last spatial axis: the inner loop is long."""
+    spatial_ndim, channels = len(taps), x.shape[-1]
+    level_x, level_y = lax.optimization_barrier((_level(x, spatial_ndim), _level(y, spatial_ndim)))
+    x, y = (image.reshape(*image.shape[:-2], -1) for image in (x, y))
+    scale = (1 / data_range)[(..., *(None,) * spatial_ndim)]
+    # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
+    u = ((x - level_x) + (y - level_y)) * scale
+    v = ((x - y) - (level_x - level_y)) * scale
+    u, v = lax.optimization_barrier((u, v))
+    mean_u, var_u = _moments(u, taps, channels)
+    mean_v, var_v = _moments(v, taps, channels)
+    level_x, level_y = (level[..., : mean_u.shape[-1]] for level in (level_x, level_y))
+    return Local(mean_u + (level_x + level_y) * scale, mean_v + (level_x - level_y) * scale, var_u, var_v)
+
+
+def _level(x: jax.Array, spatial_ndim: int) -> jax.Array:
+    """The value nearest 0 on a sparse grid of each channel's pixels, as a row: (*batch, 1, .., width * channels).
+
+    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are. As it
+    is put back later, it is a constant to derivatives.
+    """
+    grid = tuple(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1])
+    axes = tuple(range(-1 - spatial_ndim, -1))
+    pixels = x[(..., *grid, slice(None))]
+    level = jnp.clip(0, pixels.min(axes, keepdims=True), pixels.max(axes, keepdims=True))[..., 0, :]
+    return lax.stop_gradient(jnp.tile(jnp.where(jnp.isfinite(level), level, 0), x.shape[-2]))
+
+
+def _moments(image: jax.Array, taps: tuple[Taps, ...], channels: int) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance over each window."""
+    mean, variance = image, None
+    for axis, weights in enumerate(taps, start=-len(taps)):
+        mean, variance = _total_variance(mean, variance, weights, axis, channels if axis == -1 else 1)
+    return mean, variance
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
+def _total_variance(
+    mean: jax.Array, variance: jax.Array | None, taps: Taps, axis: int, step: int
+) -> tuple[jax.Array, jax.Array]:
+    """The law of total variance along one more axis, about the window's central value m_c.
+
+    With d = m - m_c: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz
+    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative.
+    """
+
+    def law(mean: jax.Array, variance: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        means = shifts(mean, len(taps), axis=axis, step=step)
+        variances = [0.0] * len(taps) if variance is None else shifts(variance, len(taps), axis=axis, step=step)
+        centre = means[len(taps) // 2]
+        offset, square = jnp.zeros_like(centre), jnp.zeros_like(centre)
+        for tap, m, v in zip(taps, means, variances, strict=True):
+            offset += tap * (m - centre)
+            square += tap * (v + (m - centre) ** 2)
+        return centre + offset, square - offset**2
+
+    return separate(law)(mean, variance)
+
+
+@_total_variance.defjvp
+def _total_variance_jvp(taps, axis, step, primals, tangents):  # type: ignore[no-untyped-def]
+    """dm' = F dm and dV' = F (dV + 2 m dm) - 2 m' dm', with F the weighted sum, which is linear."""
+    (mean, variance), (dmean, dvariance) = primals, tangents
+    out_mean, out_variance = _total_variance(mean, variance, taps, axis, step)
+    along = functools.partial(weighted_sum, taps=taps, axis=axis, step=step)
+    dsquare = 2 * mean * dmean if variance is None else dvariance + 2 * mean * dmean
+    out_dmean = along(dmean)
+    return (out_mean, out_variance), (out_dmean, along(dsquare) - 2 * out_mean * out_dmean)
+
+
+def pixels(taps: tuple[Taps, ...]) -> int:
+    """Pixels in a window."""
+    return math.prod(len(weights) for weights in taps)
