@@ -51,7 +51,7 @@ class Convention:
 
 
 WANG2004 = Convention()
-"""Wang, Bovik, Sheikh & Simoncelli 2004 and its `ssim_index.m`: an 11-tap Gaussian of 1.5 pixels, population moments."""
+"""Wang, Bovik, Sheikh & Simoncelli 2004, `ssim_index.m`: an 11-tap Gaussian of 1.5 pixels, population moments."""
 
 TENSORFLOW = WANG2004
 """`tf.image.ssim` at its defaults, which is Wang's definition."""

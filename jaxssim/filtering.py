@@ -1,9 +1,8 @@
-"""One weighted sum along one axis, linear, and its own transpose but for padding.
+"""One symmetric weighted sum along one axis: linear, and its own transpose but for padding.
 
 It is a primitive because its transpose must be as fast as itself: JAX would turn every slice into a padded copy.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ def weighted_sum(x: jax.Array, taps: tuple[float, ...], *, axis: int, step: int 
 
     Args:
         x: floating, any shape.
-        taps: the weights.
+        taps: the weights, symmetric, odd in number.
         axis: negative, so that a batch axis in front does not move it.
         step: distance between taps; the number of channels where these are folded into the axis.
 
@@ -56,8 +55,9 @@ def separate(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _sum_of_slices(x: jax.Array, *, taps: tuple[float, ...], axis: int, step: int) -> jax.Array:
     def add_up(x: jax.Array) -> jax.Array:
-        views = shifts(x, len(taps), axis=axis, step=step)
-        return functools.reduce(jnp.add, (tap * view for tap, view in zip(taps, views, strict=True)))
+        views, radius = shifts(x, len(taps), axis=axis, step=step), len(taps) // 2
+        pairs = (taps[k] * (views[k] + views[-1 - k]) for k in range(radius))
+        return sum(pairs, start=jnp.zeros_like(views[radius])) + taps[radius] * views[radius]
 
     return separate(add_up)(x)
 
@@ -66,7 +66,7 @@ def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: tuple[float, ...], a
     widths = [(0, 0, 0)] * cotangent.ndim
     widths[axis] = ((len(taps) - 1) * step,) * 2 + (0,)
     padded = lax.pad(cotangent, jnp.zeros((), cotangent.dtype), widths)
-    return [weighted_sum(padded, taps[::-1], axis=axis, step=step)]
+    return [weighted_sum(padded, taps, axis=axis, step=step)]
 
 
 _weighted_sum_p = Primitive("weighted_sum")

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from jaxssim.conventions import Convention
 
+Shape = tuple[int, ...]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -23,17 +23,17 @@ LAST = _Default(-1)
 
 
 def check(
-    x: ArrayLike,
-    y: ArrayLike,
-    data_range: ArrayLike | None,
+    x: Any,
+    y: Any,
+    data_range: Any,
     convention: Convention,
     spatial_ndim: int,
     channel_axis: int | None,
 ) -> tuple[Any, Any, Any]:
-    """The two images and their data range, as arrays a jitted function takes, or a ValueError that says what to pass."""
+    """The two images and their data range as arrays, or a ValueError that says what to pass."""
     if not isinstance(convention, Convention):
         raise ValueError(
-            f"convention must be a jaxssim.Convention, got {convention!r}; pass for instance jaxssim.conventions.SKIMAGE"
+            f"convention must be a jaxssim.Convention, got {convention!r}; pass one, as jaxssim.conventions.SKIMAGE"
         )
     x, y = check_images(x, y, spatial_ndim, channel_axis)
     batch, spatial = split(x.shape, spatial_ndim, channel_axis)
@@ -45,21 +45,21 @@ def check(
     return x, y, check_data_range(data_range, x.dtype, batch)
 
 
-def check_images(x: ArrayLike, y: ArrayLike, spatial_ndim: int, channel_axis: int | None) -> tuple[Any, Any]:
+def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None) -> tuple[Any, Any]:
     """`x` and `y` as arrays, of shapes and types that go together."""
     x, y = (image if isinstance(image, jax.Array | np.ndarray) else np.asarray(image) for image in (x, y))
     if spatial_ndim not in (1, 2, 3):
         raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {spatial_ndim!r}")
     _check_types(x, y)
     if x.shape != y.shape:
-        raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; broadcast them yourself if so meant")
+        raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; nothing is broadcast here")
     _check_channel_axis(x.shape, spatial_ndim, channel_axis)
     if 0 in split(x.shape, spatial_ndim, channel_axis)[1]:
         raise ValueError(f"x and y have shape {x.shape}, which holds no pixels")
     return x, y
 
 
-def check_data_range(data_range: ArrayLike | None, dtype: Any, batch: tuple[int, ...]) -> Any:
+def check_data_range(data_range: Any, dtype: Any, batch: Shape) -> Any:
     """`data_range` as an array that broadcasts to `batch`, positive and finite where its value can be seen."""
     if data_range is None:
         if str(dtype) not in INTEGER_RANGES:
@@ -86,7 +86,7 @@ def check_data_range(data_range: ArrayLike | None, dtype: Any, batch: tuple[int,
 def canonical(
     x: jax.Array, y: jax.Array, data_range: jax.Array, channel_axis: int | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Images as (*batch, *spatial, channels) in the type of their statistics, and a data range that is NaN if not one."""
+    """Images as (*batch, *spatial, channels) in the statistics' type, and a data range that is NaN if not one."""
     x, y = (_channels_last(image, channel_axis) for image in to_statistics(x, y))
     return x, y, jnp.where(_is_range(data_range), data_range, jnp.nan).astype(x.dtype)
 
@@ -97,7 +97,7 @@ def to_statistics(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     return x.astype(dtype), y.astype(dtype)
 
 
-def split(shape: tuple[int, ...], spatial_ndim: int, channel_axis: int | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def split(shape: Shape, spatial_ndim: int, channel_axis: int | None) -> tuple[Shape, Shape]:
     """The batch's and the spatial axes' part of a shape."""
     if channel_axis is not None:
         axis = len(shape) + channel_axis
@@ -122,13 +122,13 @@ def _check_types(x: Any, y: Any) -> None:
         )
 
 
-def _check_channel_axis(shape: tuple[int, ...], spatial_ndim: int, channel_axis: int | None) -> None:
+def _check_channel_axis(shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
     needed = spatial_ndim + (channel_axis is not None)
     if len(shape) < needed:
         hint = "channel_axis=None if there are no channels" if channel_axis is not None else "a smaller spatial_ndim"
         raise ValueError(
-            f"x and y have shape {shape}, but spatial_ndim={spatial_ndim} and channel_axis={channel_axis} need at least "
-            f"{needed} axes; pass more, or {hint}"
+            f"x and y have shape {shape}, but spatial_ndim={spatial_ndim} and channel_axis={channel_axis} need at "
+            f"least {needed} axes; pass more, or {hint}"
         )
     if channel_axis is None:
         return
@@ -143,16 +143,14 @@ def _check_channel_axis(shape: tuple[int, ...], spatial_ndim: int, channel_axis:
         )
     if channel_axis is LAST and shape[-1] > 4:
         raise ValueError(
-            f"channel_axis was left to its default, the last axis, which is {shape[-1]} long in the shape {shape}; pass "
-            "channel_axis=None if there are no channels, or channel_axis=-1 if these are channels"
+            f"channel_axis was left to its default, the last axis, which is {shape[-1]} long in the shape {shape}; "
+            "pass channel_axis=None if there are no channels, or channel_axis=-1 if these are channels"
         )
 
 
-def _broadcasts(shape: tuple[int, ...], batch: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, batch) == batch
-    except ValueError:
-        return False
+def _broadcasts(shape: Shape, batch: Shape) -> bool:
+    """Whether an array of this shape has one value an image, also where the batch's size is a symbol of jax.export."""
+    return len(shape) <= len(batch) and all(n in (1, m) for n, m in zip(shape[::-1], batch[::-1], strict=False))
 
 
 def _is_range(value: Any) -> Any:
@@ -161,4 +159,4 @@ def _is_range(value: Any) -> Any:
 
 def _is_concrete(value: Any) -> bool:
     """Whether a number can be looked at here: it is neither traced nor on another process's device."""
-    return isinstance(value, np.ndarray) or not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
+    return isinstance(value, np.ndarray) or (not isinstance(value, jax.core.Tracer) and value.is_fully_addressable)

@@ -24,11 +24,7 @@ def ssim_loss(
     Returns:
         A scalar within [0, 2]: 0 for identical images; in float32 within 1e-5 of itself.
     """
-    return 2 * dssim(
-        x,
-        y,
-        data_range=data_range,
-        convention=convention,
-        spatial_ndim=spatial_ndim,
-        channel_axis=channel_axis,
-    ).mean()
+    half = dssim(
+        x, y, data_range=data_range, convention=convention, spatial_ndim=spatial_ndim, channel_axis=channel_axis
+    )
+    return 2 * half.mean()

@@ -22,7 +22,7 @@ def mse(x: ArrayLike, y: ArrayLike, *, spatial_ndim: int = 2, channel_axis: int 
         (*batch,), at least 0, in the square of the images' units.
 
     Raises:
-        ValueError: for shapes that differ, types that are not listed or do not go together, and axes that are not there.
+        ValueError: for shapes that differ, types that are not listed or do not go together, and missing axes.
     """
     x, y = inputs.check_images(x, y, spatial_ndim, channel_axis)
     return _mean(jnp.square, x, y, 1.0, spatial_ndim, channel_axis)
@@ -63,10 +63,10 @@ def psnr(
     Raises:
         ValueError: as `mse`, and for a data range that is missing or not positive.
     """
-    x, y = inputs.check_images(x, y, spatial_ndim, channel_axis)
-    batch, _ = inputs.split(x.shape, spatial_ndim, channel_axis)
-    data_range = inputs.check_data_range(data_range, x.dtype, batch)
-    error = _mean(jnp.square, x, y, data_range, spatial_ndim, channel_axis)
+    a, b = inputs.check_images(x, y, spatial_ndim, channel_axis)
+    batch, _ = inputs.split(a.shape, spatial_ndim, channel_axis)
+    unit = inputs.check_data_range(data_range, a.dtype, batch)
+    error = _mean(jnp.square, a, b, unit, spatial_ndim, channel_axis)
     # log's slope at 0 is infinite, and infinity times the error's slope of 0 is NaN: 0 never reaches the log.
     return jnp.where(error == 0, jnp.inf, -10 * jnp.log10(jnp.where(error == 0, 1, error)))
 

@@ -1,8 +1,8 @@
 """Local means and variances of two images, and a pointwise formula of these mapped or averaged over all windows.
 
 The statistics are those of the sum u = x + y and of the difference v = x - y. They say all that SSIM asks, since
-var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, and the difference of two images that are nearly
-the same is known to every digit, where 1 minus a similarity near 1 is not.
+var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, and the difference of two images that are
+nearly the same is known to every digit, where 1 minus a similarity near 1 is not.
 
 Windows are separable, and so is the law of total variance: with the means m and variances V of the windows that span
 the axes done so far, one further axis of weights w gives
@@ -15,7 +15,7 @@ and no step subtracts two large numbers, as E[x²] - E[x]² does.
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,8 @@ from jax import lax
 
 from jaxssim.filtering import separate, shifts, weighted_sum
 
-Taps = tuple[float, ...]
+Taps = tuple[float, ...]  # along one axis
+Windows = tuple[Taps, ...]  # along every spatial axis
 
 
 class Local(NamedTuple):
@@ -38,7 +39,7 @@ class Local(NamedTuple):
 Formula = Callable[[Local], jax.Array]
 
 
-def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> jax.Array:
+def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> jax.Array:
     """`formula` at every window that lies inside the images.
 
     Args:
@@ -55,12 +56,16 @@ def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Arra
     return folded.reshape(*folded.shape[:-1], -1, x.shape[-1])
 
 
-def local_mean(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> jax.Array:
+def local_mean(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> jax.Array:
     """The mean of `local_map` over windows and channels, one value an image: (*batch,)."""
-    return formula(_local(x, y, data_range, taps)).mean(axis=tuple(range(-len(taps), 0)))
+    values = formula(_local(x, y, data_range, taps))
+    axes = tuple(range(-len(taps), 0))
+    # A sum of millions rounds; that of what is left when a first mean is taken off hardly does.
+    pilot = lax.stop_gradient(values.mean(axes, keepdims=True))
+    return (pilot + (values - pilot).mean(axes, keepdims=True)).squeeze(axes)
 
 
-def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: tuple[Taps, ...]) -> Local:
+def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> Local:
     """Statistics at every window, channels folded into the last spatial axis: the inner loop is long."""
     spatial_ndim, channels = len(taps), x.shape[-1]
     level_x, level_y = lax.optimization_barrier((_level(x, spatial_ndim), _level(y, spatial_ndim)))
@@ -89,9 +94,9 @@ def _level(x: jax.Array, spatial_ndim: int) -> jax.Array:
     return lax.stop_gradient(jnp.tile(jnp.where(jnp.isfinite(level), level, 0), x.shape[-2]))
 
 
-def _moments(image: jax.Array, taps: tuple[Taps, ...], channels: int) -> tuple[jax.Array, jax.Array]:
+def _moments(image: jax.Array, taps: Windows, channels: int) -> tuple[jax.Array, jax.Array]:
     """Mean and variance over each window."""
-    mean, variance = image, None
+    mean, variance = image, cast(jax.Array, None)  # a pixel alone does not vary
     for axis, weights in enumerate(taps, start=-len(taps)):
         mean, variance = _total_variance(mean, variance, weights, axis, channels if axis == -1 else 1)
     return mean, variance
@@ -103,19 +108,22 @@ def _total_variance(
 ) -> tuple[jax.Array, jax.Array]:
     """The law of total variance along one more axis, about the window's central value m_c.
 
-    With d = m - m_c: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz
-    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative.
+    With d = m - m_c: m' = Σ w m and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz (Σ w d)²
+    is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative. Taps go in pairs from the rim inwards, small
+    weights first, since that rounds least.
     """
+    radius = len(taps) // 2
 
     def law(mean: jax.Array, variance: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        means = shifts(mean, len(taps), axis=axis, step=step)
-        variances = [0.0] * len(taps) if variance is None else shifts(variance, len(taps), axis=axis, step=step)
-        centre = means[len(taps) // 2]
-        offset, square = jnp.zeros_like(centre), jnp.zeros_like(centre)
-        for tap, m, v in zip(taps, means, variances, strict=True):
-            offset += tap * (m - centre)
-            square += tap * (v + (m - centre) ** 2)
-        return centre + offset, square - offset**2
+        m = shifts(mean, len(taps), axis=axis, step=step)
+        v = shifts(jnp.zeros_like(mean) if variance is None else variance, len(taps), axis=axis, step=step)
+        total, offset, square = (jnp.zeros_like(m[radius]) for _ in range(3))
+        for k in range(radius):
+            left, right = m[k] - m[radius], m[-1 - k] - m[radius]
+            total += taps[k] * (m[k] + m[-1 - k])
+            offset += taps[k] * (left + right)
+            square += taps[k] * (left**2 + right**2 + (v[k] + v[-1 - k]))
+        return total + taps[radius] * m[radius], square + taps[radius] * v[radius] - offset**2
 
     return separate(law)(mean, variance)
 
@@ -131,6 +139,6 @@ def _total_variance_jvp(taps, axis, step, primals, tangents):  # type: ignore[no
     return (out_mean, out_variance), (out_dmean, along(dsquare) - 2 * out_mean * out_dmean)
 
 
-def pixels(taps: tuple[Taps, ...]) -> int:
+def pixels(taps: Windows) -> int:
     """Pixels in a window."""
     return math.prod(len(weights) for weights in taps)

@@ -125,7 +125,7 @@ def _similarity_map(
     return similarity[..., 0] if channel_axis is None else similarity
 
 
-def _formula(convention: Convention, taps: tuple[statistics.Taps, ...]) -> statistics.Formula:
+def _formula(convention: Convention, taps: statistics.Windows) -> statistics.Formula:
     """1 - SSIM of the statistics of one window.
 
     With u = x + y and v = x - y the two factors of SSIM fall short of 1 by
@@ -148,11 +148,12 @@ def _formula(convention: Convention, taps: tuple[statistics.Taps, ...]) -> stati
 
 @jax.custom_jvp
 def _quotient(n: jax.Array, d: jax.Array) -> jax.Array:
-    """n / d with a derivative that never squares d, which at 1e15 times the data range is past float32 when squared."""
+    """n / d, whose derivatives never square d: at 1e15 times the data range float32 could not hold that."""
     return n / d
 
 
 @_quotient.defjvp
 def _quotient_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     (n, d), (dn, dd) = primals, tangents
-    return n / d, (dn - n / d * dd) / d
+    quotient = _quotient(n, d)
+    return quotient, _quotient(dn - quotient * dd, d)

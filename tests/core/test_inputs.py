@@ -1,0 +1,150 @@
+"""Every error of the contract, and that it names what to pass."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxssim
+from jaxssim import Convention, Gaussian, Uniform
+
+METRICS = [jaxssim.ssim, jaxssim.dssim, jaxssim.ssim_map, jaxssim.ssim_loss, jaxssim.psnr]
+WINDOWED = METRICS[:-1]
+PAIRWISE = [jaxssim.mse, jaxssim.mae]
+IMAGE = np.zeros((16, 16, 3), np.float32)
+
+
+def raises(*words):
+    return pytest.raises(ValueError, match="(?s)" + ".*".join(map(re.escape, words)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+class TestEveryMetric:
+    def test_shapes_that_differ(self, metric):
+        with raises("x and y must have the same shape", "(16, 16, 3)", "(1, 16, 16, 3)"):
+            metric(IMAGE, IMAGE[None], data_range=1.0)
+
+    @pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.float32, np.float64])
+    def test_no_data_range_for_floats(self, metric, dtype):
+        with raises("data_range must be given", str(np.dtype(dtype)), "1.0"):
+            metric(IMAGE.astype(dtype), IMAGE.astype(dtype))
+
+    @pytest.mark.parametrize("data_range", [0, -1.0, np.nan, np.inf, np.asarray([0.0]), "jax"])
+    def test_a_data_range_that_is_not_positive(self, metric, data_range):
+        data_range = jnp.float32(-2) if isinstance(data_range, str) else data_range
+        with raises("data_range must be positive and finite, got"):
+            metric(IMAGE[None], IMAGE[None], data_range=data_range)
+
+    @pytest.mark.parametrize("data_range", [1j, True, "255"])
+    def test_a_data_range_that_is_no_number(self, metric, data_range):
+        with raises("data_range must be a real number"):
+            metric(IMAGE, IMAGE, data_range=data_range)
+
+    @pytest.mark.parametrize("shape", [(2,), (3, 1), (4, 3)])
+    def test_a_data_range_that_does_not_broadcast(self, metric, shape):
+        batch = np.zeros((3, 16, 16, 3), np.float32)
+        with raises("data_range has shape", str(shape), "(3,)"):
+            metric(batch, batch, data_range=np.ones(shape))
+
+    @pytest.mark.parametrize("dtype", [np.complex64, np.int64, np.int32, np.int8, np.uint32, bool, np.longdouble])
+    def test_types_that_are_not_images(self, metric, dtype):
+        with raises("x has type", str(np.dtype(dtype)), "pass uint8"):
+            metric(IMAGE.astype(dtype), IMAGE.astype(dtype), data_range=1.0)
+        with raises("y has type", str(np.dtype(dtype))):
+            metric(IMAGE, IMAGE.astype(dtype), data_range=1.0)
+
+    @pytest.mark.parametrize("other", [np.float32, np.uint16])
+    def test_types_that_do_not_go_together(self, metric, other):
+        with raises("x has type uint8", f"y has type {np.dtype(other)}", "convert"):
+            metric(IMAGE.astype(np.uint8), IMAGE.astype(other), data_range=255)
+
+    @pytest.mark.parametrize("spatial_ndim", [0, 4, None, "2"])
+    def test_spatial_ndim(self, metric, spatial_ndim):
+        with raises("spatial_ndim must be 1", repr(spatial_ndim)):
+            metric(IMAGE, IMAGE, data_range=1.0, spatial_ndim=spatial_ndim)
+
+    @pytest.mark.parametrize("channel_axis", [0, 2, -4, 1.5, "last"])
+    def test_channel_axis(self, metric, channel_axis):
+        with raises("channel_axis must be None or count from the end", repr(channel_axis)):
+            metric(IMAGE, IMAGE, data_range=1.0, channel_axis=channel_axis)
+
+    def test_a_last_axis_too_long_for_channels(self, metric):
+        stack = np.zeros((32, 28, 28), np.float32)
+        with raises("channel_axis was left to its default", "28", "channel_axis=None"):
+            metric(stack, stack, data_range=1.0)
+        assert metric(stack, stack, data_range=1.0, channel_axis=None).shape[:1] in ((32,), ())
+        assert metric(stack, stack, data_range=1.0, channel_axis=-1).ndim in (0, 3)
+
+    def test_too_few_axes(self, metric):
+        with raises("(16, 16)", "at least 3 axes", "channel_axis=None"):
+            metric(IMAGE[..., 0], IMAGE[..., 0], data_range=1.0)
+        with raises("(16,)", "at least 2 axes", "smaller spatial_ndim"):
+            metric(IMAGE[0, :, 0], IMAGE[0, :, 0], data_range=1.0, channel_axis=None)
+
+    def test_no_pixels(self, metric):
+        with raises("(0, 16, 3)"):
+            metric(IMAGE[:0], IMAGE[:0], data_range=1.0)
+
+    def test_what_numpy_takes_is_taken(self, metric):
+        nested = (IMAGE[..., 0] + 0.5).tolist()
+        np.testing.assert_array_equal(
+            metric(nested, nested, data_range=1, channel_axis=None),
+            metric(IMAGE[..., 0], IMAGE[..., 0], data_range=1.0, channel_axis=None),
+        )
+
+
+@pytest.mark.parametrize("metric", WINDOWED)
+class TestWindowed:
+    def test_images_smaller_than_the_window(self, metric):
+        with raises("(10, 16)", "window of 11", "smaller window"):
+            metric(IMAGE[:10], IMAGE[:10], data_range=1.0)
+
+    @pytest.mark.parametrize("convention", ["skimage", None, Gaussian()])
+    def test_a_convention_that_is_none(self, metric, convention):
+        with raises("convention must be a jaxssim.Convention", repr(convention), "jaxssim.conventions"):
+            metric(IMAGE, IMAGE, data_range=1.0, convention=convention)
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+def test_errors_without_a_data_range(metric):
+    with raises("x and y must have the same shape"):
+        metric(IMAGE, IMAGE[None])
+    with raises("x has type int64"):
+        metric(IMAGE.astype(np.int64), IMAGE.astype(np.int64))
+    with raises("channel_axis was left to its default"):
+        metric(np.zeros((32, 28, 28), np.float32), np.zeros((32, 28, 28), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Gaussian(size=10), ("size must be an odd number", "10")),
+        (lambda: Gaussian(size=-1), ("size must be an odd number", "-1")),
+        (lambda: Gaussian(size=3.0), ("size must be an odd number", "3.0")),
+        (lambda: Gaussian(sigma=0.0), ("sigma must be a positive number", "0.0")),
+        (lambda: Gaussian(sigma=np.nan), ("sigma must be a positive number", "nan")),
+        (lambda: Uniform(size=0), ("size must be an odd number", "0")),
+        (lambda: Convention(window=11), ("window must be jaxssim.Gaussian", "11")),
+        (lambda: Convention(padding="same"), ("padding must be", '"valid"', "'same'")),
+        (lambda: Convention(covariance="biased"), ("covariance must be", '"population"', "'biased'")),
+        (lambda: Convention(k1=0.0), ("k1 must be positive", "0.0")),
+        (lambda: Convention(k2=-0.1), ("k2 must be positive", "-0.1")),
+        (lambda: Convention(window=Uniform(1), covariance="sample"), ("covariance", "more than one pixel")),
+    ],
+)
+def test_conventions_and_windows_check_themselves(make, words):
+    with raises(*words):
+        make()
+
+
+def test_errors_come_before_tracing():
+    with raises("data_range must be given"):
+        jax.jit(jaxssim.ssim)(IMAGE, IMAGE)
+
+
+def test_the_signature_shows_the_last_axis():
+    import inspect
+
+    assert "channel_axis: int | None = -1" in str(inspect.signature(jaxssim.ssim))

@@ -1,0 +1,47 @@
+"""MSE, MAE and PSNR against NumPy in float64 and scikit-image."""
+
+import numpy as np
+import pytest
+
+import jaxssim
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_against_numpy_and_scikit_image(dtype):
+    metrics = pytest.importorskip("skimage.metrics")
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(0, 255, (3, 40, 30, 3)).astype(dtype) for _ in range(2))
+    data_range = 255 if dtype == np.float32 else None
+    difference = x.astype(np.float64) - y
+    np.testing.assert_allclose(jaxssim.mse(x, y), (difference**2).mean((1, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(jaxssim.mae(x, y), np.abs(difference).mean((1, 2, 3)), rtol=1e-6)
+    expected = [metrics.peak_signal_noise_ratio(a, b, data_range=data_range) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(jaxssim.psnr(x, y, data_range=data_range), expected, rtol=1e-6)
+
+
+def test_a_mean_over_millions():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, 2160, 1920, 3), np.float32)
+    difference = x.astype(np.float64) - y
+    np.testing.assert_allclose(jaxssim.mse(x, y), (difference**2).mean(), rtol=1e-6)
+    np.testing.assert_allclose(jaxssim.mae(x, y), np.abs(difference).mean(), rtol=1e-6)
+
+
+def test_identical_images():
+    x = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    assert jaxssim.mse(x, x) == jaxssim.mae(x, x) == 0
+    assert jaxssim.psnr(x, x, data_range=1.0) == np.inf
+
+
+def test_psnr_of_huge_images_stays_finite():
+    x, y = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
+    expected = jaxssim.psnr(x, y, data_range=1.0)
+    np.testing.assert_allclose(jaxssim.psnr(x * 1e25, y * 1e25, data_range=1e25), expected, rtol=1e-5)
+
+
+def test_any_axes():
+    x, y = np.random.default_rng(0).random((2, 4, 3, 8, 9, 10), np.float32)
+    assert jaxssim.mse(x, y, spatial_ndim=3, channel_axis=None).shape == (4, 3)
+    np.testing.assert_allclose(
+        jaxssim.mse(x, y, spatial_ndim=3, channel_axis=-4), ((x - y) ** 2).mean((1, 2, 3, 4)), rtol=1e-5
+    )

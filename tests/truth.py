@@ -1,0 +1,57 @@
+"""What the tests hold jaxssim against: SSIM in float64 by NumPy, and pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+PHOTOGRAPHS = (
+    *("astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel"),
+    *("hubble_deep_field", "immunohistochemistry", "logo", "moon", "page", "retina", "rocket", "text"),
+)
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def dissimilarity(x, y, taps, data_range, *, spatial_ndim=2, sample=False, k1=0.01, k2=0.03):
+    """1 - SSIM at every window of images (*spatial, channels), from the textbook's moments, in float64."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    taps = np.asarray(taps, np.float64)
+
+    def mean(image):
+        for axis in range(spatial_ndim):
+            image = np.moveaxis(image, axis, 0)
+            length = len(image) - len(taps) + 1
+            image = np.moveaxis(sum(w * image[i : i + length] for i, w in enumerate(taps)), 0, axis)
+        return image
+
+    def variance(image):
+        image = image - image.mean()
+        return mean(image**2) - mean(image) ** 2
+
+    n = len(taps) ** spatial_ndim
+    bessel = n / (n - 1) if sample else 1.0
+    c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    structure = bessel * variance(x - y) / (bessel * (variance(x) + variance(y)) + c2)
+    luminance = mean(x - y) ** 2 / (mean(x) ** 2 + mean(y) ** 2 + c1)
+    return structure + luminance - structure * luminance
+
+
+def photograph(name):
+    """A photograph of scikit-image as uint8 (height, width, channels)."""
+    from skimage import data
+
+    image = getattr(data, name)()
+    return image[..., None] if image.ndim == 2 else image
+
+
+def noisy(image, rng, sigma=0.08):
+    """The image in [0, 1], brighter and under noise, as float32; beside the image itself as float32."""
+    x = (image / np.iinfo(image.dtype).max).astype(np.float32)
+    y = np.clip(x + 0.02 + sigma * rng.standard_normal(x.shape), 0, 1).astype(np.float32)
+    return x, y
+
+
+def reference_values():
+    """The pairs whose values the original MATLAB code gave, or an empty list where they are not at hand."""
+    path = SHARED / "reference" / "values.json"
+    return json.loads(path.read_text()) if path.exists() else []
