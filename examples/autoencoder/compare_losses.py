@@ -1,0 +1,28 @@
+"""The article's claim, tested: the same network, from the same seed, for as long, with MSE and with 1 - SSIM."""
+
+import dataclasses
+
+import report
+import tyro
+from config import Config, Loss
+from rich.console import Console
+from train import train
+
+
+def main(config: Config) -> None:
+    """Train twice, print both rows and draw both reconstructions."""
+    console = Console()
+    twins: dict[Loss, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
+    runs = {}
+    for loss, title in twins.items():
+        console.print(f"trained with {title}")
+        twin = dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}")
+        runs[title] = train(twin, console)
+    picture = config.runs / f"{config.name}-losses.png"
+    report.reconstructions(runs, picture)
+    console.print(report.score_table(runs))
+    console.print(str(picture), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

@@ -1,0 +1,24 @@
+"""Train an autoencoder with a structural loss, and look at what it learned: `python main.py --help`."""
+
+import report
+import tyro
+from config import Config
+from rich.console import Console
+from train import Run, train
+
+
+def main(config: Config) -> Run:
+    """Train, then draw and print what came of it."""
+    console = Console()
+    run = train(config, console)
+    named = {str(config.loss): run}
+    pictures = config.folder / "curves.png", config.folder / "reconstructions.png"
+    report.curves(run, pictures[0])
+    report.reconstructions(named, pictures[1])
+    console.print(report.score_table(named))
+    console.print(*(f"{picture}\n" for picture in pictures), sep="", end="", soft_wrap=True)
+    return run
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))

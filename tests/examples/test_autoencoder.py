@@ -1,0 +1,276 @@
+"""The autoencoder: what it trains on, that it learns, and that the program leaves what it promises."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich", "skimage", "tyro"):
+    pytest.importorskip(name)
+Image = pytest.importorskip("PIL.Image")
+
+import jax
+import orbax.checkpoint as ocp
+from flax import nnx
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "examples" / "autoencoder"
+sys.path.insert(0, str(FOLDER))
+
+import input_pipeline
+import model as models
+import train as training
+from config import Config
+
+SMALL = Config(steps=20, evaluate_every=10, batch_size=8, width=16, patch=32)
+
+
+def run(script, *arguments):
+    """A program as a user runs it, in a process of its own, uninstalled."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    command = [sys.executable, FOLDER / script, *arguments]
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
+
+
+def quick(runs, *arguments):
+    return ("--runs", runs, "--steps", 6, "--evaluate-every", 3, "--width", 16, "--batch-size", 8, *arguments)
+
+
+def smooth(height, width, seed=0):
+    """An image with something to learn in it."""
+    waves = np.random.default_rng(seed).uniform(0.05, 0.3, (2, 3))
+    rows, columns = np.mgrid[:height, :width, :1][:2]
+    return (127 * (1 + np.sin(rows * waves[0]) * np.cos(columns * waves[1]))).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nested, of mixed sizes, types and channels, with two files that are broken and one that is no image."""
+    pictures = tmp_path / "pictures"
+    (pictures / "deeper" / "still").mkdir(parents=True)
+    Image.fromarray(smooth(80, 100)).save(pictures / "rgb.png")
+    Image.fromarray(smooth(70, 64, 1)).save(pictures / "deeper" / "photo.JPG", format="JPEG")
+    Image.fromarray(smooth(64, 90, 2)[..., 0]).save(pictures / "deeper" / "grey.webp")
+    Image.fromarray(smooth(90, 64, 3)).convert("RGBA").save(pictures / "deeper" / "still" / "alpha.tiff")
+    Image.fromarray(smooth(20, 30, 4)).save(pictures / "small.png")
+    (pictures / "broken.png").write_bytes((pictures / "rgb.png").read_bytes()[:200])
+    (pictures / "text.jpg").write_text("no picture")
+    (pictures / "notes.txt").write_text("not looked at")
+    return pictures
+
+
+def test_a_folder_of_anything(folder):
+    config = Config(data=folder)
+    images = input_pipeline.photographs(config)
+    assert (len(images.training), len(images.testing)) == (4, 1)
+    assert [path.name for path in images.unreadable] == ["broken.png", "text.jpg"]
+    for image in images.training + images.testing:
+        assert image.dtype == np.uint8
+        assert min(image.shape[:2]) >= config.patch
+        assert image.shape[2] == 3
+    sizes = {image.shape[:2] for image in images.training + images.testing}
+    assert sizes == {(80, 100), (70, 64), (64, 90), (90, 64), (64, 96)}
+
+
+@pytest.mark.parametrize("files", [0, 1])
+def test_a_folder_without_enough(tmp_path, files):
+    for i in range(files):
+        Image.fromarray(smooth(64, 64)).save(tmp_path / f"{i}.png")
+    (tmp_path / "broken.png").write_bytes(b"")
+    with pytest.raises(SystemExit, match=f"{files} readable and 1 unreadable images; pass a folder with at least 2"):
+        input_pipeline.photographs(Config(data=tmp_path))
+
+
+def test_transparency_16_bits_and_orientation(tmp_path):
+    clear = np.zeros((64, 64, 4), np.uint8)
+    clear[:, 32:] = (200, 100, 50, 255)
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    image = input_pipeline.read(tmp_path / "clear.png", 64)
+    assert (image[:, :32] == 255).all()
+    assert (image[:, 32:] == (200, 100, 50)).all()
+    deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(input_pipeline.read(tmp_path / "deep.png", 64)[..., 0], deep // 257)
+    turned = Image.fromarray(smooth(64, 80))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    turned.save(tmp_path / "turned.png", exif=exif)
+    assert input_pipeline.read(tmp_path / "turned.png", 64).shape == (80, 64, 3)
+
+
+def test_the_photographs_of_scikit_image_are_held_apart():
+    images = input_pipeline.photographs(Config())
+    assert not set(input_pipeline.TRAINING_PHOTOGRAPHS) & set(input_pipeline.TEST_PHOTOGRAPHS)
+    assert (len(images.training), len(images.testing)) == (13, 4)
+    tiles = input_pipeline.test_patches(images.testing, 64)
+    assert tiles.shape == (64 + 28 + 54 + 60, 64, 64, 3)
+    np.testing.assert_array_equal(tiles[1], images.testing[0][:64, 64:128])
+    many = input_pipeline.test_patches(images.testing, 16)
+    assert input_pipeline.MOST_TEST_PATCHES / 2 < len(many) <= input_pipeline.MOST_TEST_PATCHES
+
+
+def test_batches_follow_the_seed():
+    images = input_pipeline.photographs(Config()).training
+    streams = [input_pipeline.training_batches(images, Config(seed=seed, batch_size=16)) for seed in (0, 0, 1)]
+    batches = [np.stack([next(stream) for _ in range(3)]) for stream in streams]
+    assert batches[0].shape == (3, 16, 64, 64, 3)
+    assert batches[0].dtype == np.uint8
+    np.testing.assert_array_equal(batches[0], batches[1])
+    assert (batches[0] != batches[2]).any()
+    assert len(np.unique(batches[0].reshape(48, -1), axis=0)) == 48
+
+
+def test_frequencies_are_an_orthonormal_change_of_basis_and_back():
+    images = np.random.default_rng(0).random((2, 24, 16, 3), np.float32)
+    basis, scale = models.cosines(8)
+    np.testing.assert_allclose(np.float64(basis).T @ basis, np.eye(192), atol=1e-6)
+    frequencies = models.to_frequencies(images, 8)
+    assert frequencies.shape == (2, 3, 2, 192)
+    np.testing.assert_allclose(models.from_frequencies(frequencies, 8), images, atol=1e-5)
+    # The first frequency is the block's mean lightness.
+    lightness = images[0, 8:16, :8].mean() * 8 * np.sqrt(3)
+    np.testing.assert_allclose(frequencies[0, 1, 0, 0], lightness * scale[0], rtol=1e-5)
+
+
+def test_the_bottleneck_is_an_eighth_of_the_patch():
+    config = Config()
+    model = models.Autoencoder(config, nnx.Rngs(0))
+    patches = np.zeros((1, config.patch, config.patch, 3), np.float32)
+    code = model.encode(patches)
+    assert code.shape == (1, 8, 8, 24)
+    assert code.size * 8 <= patches.size
+    assert model(patches).shape == patches.shape
+    assert model(np.zeros((2, 40, 56, 3), np.float32)).shape == (2, 40, 56, 3)
+
+
+@pytest.mark.parametrize("loss", list(training.LOSSES))
+def test_twenty_steps_lower_the_loss(loss):
+    config = dataclasses.replace(SMALL, loss=loss)
+    images = input_pipeline.photographs(config)
+    model = models.Autoencoder(config, nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, training.optax.adam(config.learning_rate), wrt=nnx.Param)
+    batch = next(input_pipeline.training_batches(images.training, config))
+    values = [float(training.train_step(model, optimizer, batch, loss)) for _ in range(20)]
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_every_loss_is_what_its_name_says():
+    x, y = np.random.default_rng(0).random((2, 3, 32, 32, 3), np.float32)
+    values = {name: float(loss(x, y)) for name, loss in training.LOSSES.items()}
+    np.testing.assert_allclose(values["l1"], np.abs(x - y).mean(), rtol=1e-5)
+    np.testing.assert_allclose(values["mse"], ((x - y) ** 2).mean(), rtol=1e-5)
+    np.testing.assert_allclose(values["dssim-l1"], values["ssim"] / 2 + values["l1"], rtol=1e-5)
+
+
+def test_schedules():
+    config = Config(steps=1000, learning_rate=1.0)
+    rates = {
+        name: np.asarray(jax.vmap(training.learning_rate(dataclasses.replace(config, schedule=name)))(np.arange(1000)))
+        for name in ("cosine", "step", "constant")
+    }
+    assert (rates["constant"] == 1).all()
+    np.testing.assert_allclose(rates["step"][[0, 599, 601, 849, 851]], [1, 1, 1 / 3, 1 / 3, 1 / 9], rtol=1e-6)
+    cosine = rates["cosine"]
+    assert cosine[0] == 0
+    assert cosine.argmax() == 100
+    assert (np.diff(cosine[:101]) > 0).all()
+    assert (np.diff(cosine[101:]) < 0).all()
+    assert cosine[-1] < 0.011
+
+
+def test_evaluation_scores_each_patch_alike(tmp_path):
+    config = dataclasses.replace(SMALL, runs=tmp_path)
+    patches = input_pipeline.test_patches(input_pipeline.photographs(config).testing, config.patch)[:19]
+    model = models.Autoencoder(config, nnx.Rngs(0))
+    scores = [training.evaluate(model, patches, batch_size) for batch_size in (8, 19)]
+    for name in ("ssim", "psnr", "mse"):
+        np.testing.assert_allclose(scores[0][name], scores[1][name], rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_parameters_that_load(tmp_path):
+    console = Console(quiet=True)
+    runs = [training.train(dataclasses.replace(SMALL, steps=6, runs=tmp_path / name), console) for name in "ab"]
+    assert runs[0].history == runs[1].history
+    folder = tmp_path / "a" / SMALL.name
+    model = models.Autoencoder(SMALL, nnx.Rngs(1))
+    with ocp.StandardCheckpointer() as checkpointer:
+        nnx.update(model, checkpointer.restore((folder / "parameters").absolute()))
+    scores = training.evaluate(model, runs[0].patches, SMALL.batch_size)
+    for name, value in scores.items():
+        np.testing.assert_allclose(value, runs[0].history[-1][name], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"patch": 60}, "patch must be a multiple"),
+        ({"patch": 8}, "11 pixels"),
+        ({"steps": 0}, "steps must be positive"),
+    ],
+)
+def test_configs_check_themselves(options, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**options)
+
+
+def test_the_main_job_leaves_every_file(tmp_path):
+    done = run("main.py", *quick(tmp_path))
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "photographs"
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["steps"], config["loss"], config["data"]) == (6, "ssim", None)
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 3, 6]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {"test_ssim", "test_psnr", "test_mse", "images_per_second"}
+    assert metrics["test_ssim"] == records[-1]["ssim"]
+    assert all(np.isfinite(list(metrics.values())))
+    assert any((folder / "parameters").iterdir())
+    for name in ("curves.png", "reconstructions.png"):
+        with Image.open(folder / name) as picture:
+            picture.load()
+            assert min(picture.size) > 300
+        assert f"{folder / name}" in done.stdout
+    assert f"{metrics['test_ssim']:.4f}" in done.stdout
+
+
+def test_the_main_job_on_a_folder_with_broken_files(tmp_path, folder):
+    done = run(
+        "main.py", *quick(tmp_path), "--data", folder, "--name", "mine", "--loss", "dssim-l1", "--schedule", "step"
+    )
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.replace("\n", "")
+    assert "2 unreadable" in text
+    assert "broken.png" in text
+    assert "text.jpg" in text
+    assert (tmp_path / "mine" / "reconstructions.png").exists()
+
+
+def test_an_empty_folder_is_a_clear_error(tmp_path):
+    done = run("main.py", "--data", tmp_path, "--runs", tmp_path / "runs")
+    assert done.returncode == 1
+    assert "holds 0 readable and 0 unreadable images" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_reads_well():
+    done = run("main.py", "--help")
+    assert done.returncode == 0
+    for words in ("--data", "--loss", "--schedule", "--learning-rate", "--seed", "What training minimises"):
+        assert words in done.stdout
+
+
+def test_comparing_losses(tmp_path):
+    done = run("compare_losses.py", *quick(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "MSE" in done.stdout
+    assert "1 - SSIM" in done.stdout
+    assert (tmp_path / "photographs-losses.png").exists()
+    for loss in ("mse", "ssim"):
+        assert json.loads((tmp_path / f"photographs-{loss}" / "config.json").read_text())["loss"] == loss
