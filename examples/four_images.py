@@ -59,7 +59,10 @@ CLAIMS = (
 def load(path: Path | None) -> Picture:
     """A picture file as (height, width, 3), or the astronaut."""
     try:
-        return astronaut() if path is None else np.asarray(Image.open(path).convert("RGB"))
+        image = Image.fromarray(astronaut()) if path is None else Image.open(path)
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise SystemExit(f"cannot read {path} as a picture: {error}") from error
 

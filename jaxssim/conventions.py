@@ -1,6 +1,7 @@
 """Which SSIM is meant: every choice in which papers and libraries differ, and those they made, by name."""
 
 import dataclasses
+import numbers
 from typing import Literal
 
 import jax
@@ -44,8 +45,8 @@ class Convention:
         if self.covariance not in ("population", "sample"):
             raise ValueError(f'covariance must be "population" or "sample", got {self.covariance!r}')
         for name, k in (("k1", self.k1), ("k2", self.k2)):
-            if not 0 < k < np.inf:
-                raise ValueError(f"{name} must be positive, so that flat images have a value, got {k!r}")
+            if not (isinstance(k, numbers.Real) and 1e-15 <= k < np.inf):
+                raise ValueError(f"{name} must be a number of at least 1e-15, or flat images have no value, got {k!r}")
         if self.covariance == "sample" and self.window.size == 1:
             raise ValueError('covariance="sample" needs a window of more than one pixel; pass covariance="population"')
 

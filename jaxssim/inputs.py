@@ -1,6 +1,5 @@
 """What is accepted, and the errors that teach the rest."""
 
-import operator
 from typing import Any
 
 import jax
@@ -42,34 +41,34 @@ def check(
             f"x and y have spatial shape {spatial}, smaller than the window of {convention.window.size} pixels; pass "
             f"larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
         )
-    return x, y, check_data_range(data_range, x.dtype, batch)
+    return x, y, check_data_range(data_range, x, y, batch)
 
 
 def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None) -> tuple[Any, Any]:
     """`x` and `y` as arrays, of shapes and types that go together."""
-    x, y = (image if isinstance(image, jax.Array | np.ndarray) else np.asarray(image) for image in (x, y))
-    if spatial_ndim not in (1, 2, 3):
+    x, y = _as_array(x), _as_array(y)
+    if not (_is_integer(spatial_ndim) and 1 <= spatial_ndim <= 3):
         raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {spatial_ndim!r}")
     _check_types(x, y)
     if x.shape != y.shape:
         raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; nothing is broadcast here")
     _check_channel_axis(x.shape, spatial_ndim, channel_axis)
-    if 0 in split(x.shape, spatial_ndim, channel_axis)[1]:
+    batch, _ = split(x.shape, spatial_ndim, channel_axis)
+    if 0 in x.shape and 0 not in batch:
         raise ValueError(f"x and y have shape {x.shape}, which holds no pixels")
     return x, y
 
 
-def check_data_range(data_range: Any, dtype: Any, batch: Shape) -> Any:
-    """`data_range` as an array that broadcasts to `batch`, positive and finite where its value can be seen."""
+def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
+    """`data_range` in the type of the statistics, of a shape that broadcasts to `batch`, sound where it can be seen."""
     if data_range is None:
-        if str(dtype) not in INTEGER_RANGES:
+        if str(x.dtype) not in INTEGER_RANGES:
             raise ValueError(
-                f"data_range must be given for images of {dtype}: the largest minus the smallest value allowed, for "
+                f"data_range must be given for images of {x.dtype}: the largest minus the smallest value allowed, for "
                 "instance 1.0 for images in [0, 1] or 255 for 8-bit values held as floats"
             )
-        data_range = INTEGER_RANGES[str(dtype)]
-    if not isinstance(data_range, jax.Array):
-        data_range = np.asarray(data_range)
+        data_range = INTEGER_RANGES[str(x.dtype)]
+    data_range = _as_array(data_range)
     if not (jnp.issubdtype(data_range.dtype, np.integer) or jnp.issubdtype(data_range.dtype, np.floating)):
         raise ValueError(f"data_range must be a real number or an array of them, got {data_range!r}")
     if not _broadcasts(data_range.shape, batch):
@@ -77,24 +76,26 @@ def check_data_range(data_range: Any, dtype: Any, batch: Shape) -> Any:
             f"data_range has shape {data_range.shape}, which does not broadcast to the batch's {batch}; "
             "pass a number, or one for each image"
         )
-    if _is_concrete(data_range) and not np.all(_is_range(np.asarray(data_range, np.float64))):
-        raise ValueError(f"data_range must be positive and finite, got {data_range}")
+    dtype = statistics_type(x, y)
+    if _is_concrete(data_range) and not np.all(_is_range(np.asarray(data_range, np.float64), dtype)):
+        raise ValueError(f"data_range must be positive and finite, also in {dtype}, got {data_range}")
     # One type, whatever kind of number came: a new value must not compile anew.
-    return data_range.astype(jnp.result_type(float))
+    return data_range.astype(dtype)
 
 
 def canonical(
-    x: jax.Array, y: jax.Array, data_range: jax.Array, channel_axis: int | None
+    x: jax.Array, y: jax.Array, data_range: jax.Array, spatial_ndim: int, channel_axis: int | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Images as (*batch, *spatial, channels) in the statistics' type, and a data range that is NaN if not one."""
-    x, y = (_channels_last(image, channel_axis) for image in to_statistics(x, y))
-    return x, y, jnp.where(_is_range(data_range), data_range, jnp.nan).astype(x.dtype)
+    """Images as (*batch, *spatial, channels), data range as (*batch,), NaN if it is none, in the statistics' type."""
+    dtype = statistics_type(x, y)
+    x, y = (_channels_last(image.astype(dtype), channel_axis) for image in (x, y))
+    data_range = jnp.where(_is_range(data_range, dtype), data_range, jnp.nan)
+    return x, y, jnp.broadcast_to(data_range, x.shape[: -1 - spatial_ndim])
 
 
-def to_statistics(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both images in the type that means are taken in: float64 where one of them is, else float32."""
-    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-    return x.astype(dtype), y.astype(dtype)
+def statistics_type(x: Any, y: Any) -> np.dtype:
+    """The type that means are taken in: float64 where an image is of that type and x64 is on, else float32."""
+    return jnp.result_type(x, y, jnp.float32)
 
 
 def split(shape: Shape, spatial_ndim: int, channel_axis: int | None) -> tuple[Shape, Shape]:
@@ -132,11 +133,7 @@ def _check_channel_axis(shape: Shape, spatial_ndim: int, channel_axis: int | Non
         )
     if channel_axis is None:
         return
-    try:
-        valid = -len(shape) <= operator.index(channel_axis) <= -1
-    except TypeError:
-        valid = False
-    if not valid:
+    if not (_is_integer(channel_axis) and -len(shape) <= channel_axis <= -1):
         raise ValueError(
             f"channel_axis must be None or count from the end, from -1 to -{len(shape)} here, got {channel_axis!r}; "
             "axes counted from the front shift under jax.vmap"
@@ -153,8 +150,24 @@ def _broadcasts(shape: Shape, batch: Shape) -> bool:
     return len(shape) <= len(batch) and all(n in (1, m) for n, m in zip(shape[::-1], batch[::-1], strict=False))
 
 
-def _is_range(value: Any) -> Any:
-    return (value > 0) & (value < np.inf)
+def _is_range(value: Any, dtype: np.dtype) -> Any:
+    """Positive, finite, and with a reciprocal that `dtype` holds to every digit."""
+    smallest = float(jnp.finfo(dtype).tiny)
+    return (value >= smallest) & (value <= 1 / smallest)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _as_array(value: Any) -> Any:
+    """An array of JAX or NumPy, the latter in this machine's byte order; parameters of Flax are unwrapped."""
+    if isinstance(value, jax.Array):
+        return value
+    if hasattr(value, "__jax_array__"):
+        return value.__jax_array__()
+    array = np.asarray(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _is_concrete(value: Any) -> bool:

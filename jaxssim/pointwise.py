@@ -65,7 +65,7 @@ def psnr(
     """
     a, b = inputs.check_images(x, y, spatial_ndim, channel_axis)
     batch, _ = inputs.split(a.shape, spatial_ndim, channel_axis)
-    unit = inputs.check_data_range(data_range, a.dtype, batch)
+    unit = inputs.check_data_range(data_range, a, b, batch)
     error = _mean(jnp.square, a, b, unit, spatial_ndim, channel_axis)
     # log's slope at 0 is infinite, and infinity times the error's slope of 0 is NaN: 0 never reaches the log.
     return jnp.where(error == 0, jnp.inf, -10 * jnp.log10(jnp.where(error == 0, 1, error)))
@@ -74,6 +74,6 @@ def psnr(
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))
 def _mean(pointwise, x, y, unit, spatial_ndim, channel_axis):  # type: ignore[no-untyped-def]
     """The mean of `pointwise` of the differences, in multiples of `unit`, over each image."""
-    x, y, unit = inputs.canonical(x, y, jnp.asarray(unit), channel_axis)
+    x, y, unit = inputs.canonical(x, y, jnp.asarray(unit), spatial_ndim, channel_axis)
     differences = (x - y) / unit[(..., *(None,) * (spatial_ndim + 1))]
     return pointwise(differences).mean(axis=tuple(range(-1 - spatial_ndim, 0)))

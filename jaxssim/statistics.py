@@ -46,14 +46,14 @@ def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Arra
         formula: pointwise.
         x: floating, (*batch, *spatial, channels).
         y: as `x`.
-        data_range: broadcasts to (*batch,).
+        data_range: (*batch,).
         taps: weights along each spatial axis.
 
     Returns:
         (*batch, *spatial_out, channels).
     """
     folded = formula(_local(x, y, data_range, taps))
-    return folded.reshape(*folded.shape[:-1], -1, x.shape[-1])
+    return folded.reshape(*folded.shape[:-1], folded.shape[-1] // x.shape[-1], x.shape[-1])
 
 
 def local_mean(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> jax.Array:
@@ -69,7 +69,7 @@ def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> 
     """Statistics at every window, channels folded into the last spatial axis: the inner loop is long."""
     spatial_ndim, channels = len(taps), x.shape[-1]
     level_x, level_y = lax.optimization_barrier((_level(x, spatial_ndim), _level(y, spatial_ndim)))
-    x, y = (image.reshape(*image.shape[:-2], -1) for image in (x, y))
+    x, y = (image.reshape(*image.shape[:-2], image.shape[-2] * channels) for image in (x, y))
     scale = (1 / data_range)[(..., *(None,) * spatial_ndim)]
     # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
     u = ((x - level_x) + (y - level_y)) * scale
@@ -82,15 +82,17 @@ def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> 
 
 
 def _level(x: jax.Array, spatial_ndim: int) -> jax.Array:
-    """The value nearest 0 on a sparse grid of each channel's pixels, as a row: (*batch, 1, .., width * channels).
+    """The value nearest 0 among all but the extreme pixels of a channel, as a row: (*batch, 1, .., width * channels).
 
-    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are. As it
-    is put back later, it is a constant to derivatives.
+    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; a few
+    dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
+    derivatives.
     """
     grid = tuple(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1])
     axes = tuple(range(-1 - spatial_ndim, -1))
-    pixels = x[(..., *grid, slice(None))]
-    level = jnp.clip(0, pixels.min(axes, keepdims=True), pixels.max(axes, keepdims=True))[..., 0, :]
+    extremes = jnp.asarray([0.05, 0.95], x.dtype)
+    low, high = jnp.quantile(x[(..., *grid, slice(None))], extremes, axes, method="nearest", keepdims=True)
+    level = jnp.clip(jnp.zeros_like(low), low, high)[..., 0, :]
     return lax.stop_gradient(jnp.tile(jnp.where(jnp.isfinite(level), level, 0), x.shape[-2]))
 
 

@@ -22,7 +22,7 @@ def ssim(
     """Structural similarity of each pair of images, the mean over all windows and channels.
 
     A pair of a batch gets the value that it would get alone. In float32 the value lies within 2e-7 of what float64
-    gives, and every derivative of it is finite, also for images that are identical, flat or black.
+    gives. Values up to 1e15 times the data range give finite derivatives, also where images are identical or flat.
 
     Args:
         x: (*batch, *spatial, channels), of uint8, uint16, float16, bfloat16, float32 or float64. Statistics are
@@ -100,7 +100,7 @@ def _dissimilarity(
     channel_axis: int | None,
 ) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
-    x, y, data_range = inputs.canonical(x, y, data_range, channel_axis)
+    x, y, data_range = inputs.canonical(x, y, data_range, spatial_ndim, channel_axis)
     taps = (convention.window.taps(),) * spatial_ndim
     return statistics.local_mean(_formula(convention, taps), x, y, data_range, taps)
 
@@ -115,7 +115,7 @@ def _similarity_map(
     spatial_ndim: int,
     channel_axis: int | None,
 ) -> jax.Array:
-    x, y, data_range = inputs.canonical(x, y, data_range, channel_axis)
+    x, y, data_range = inputs.canonical(x, y, data_range, spatial_ndim, channel_axis)
     taps = (convention.window.taps(),) * spatial_ndim
     if convention.padding == "symmetric":
         radius = convention.window.size // 2

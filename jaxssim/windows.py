@@ -1,7 +1,7 @@
 """The windows over which local statistics are taken, as weights along one axis."""
 
 import dataclasses
-import operator
+import numbers
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ class Gaussian:
     def __post_init__(self) -> None:
         """Check both fields."""
         _check_size(self.size)
-        if not 0 < self.sigma < np.inf:
+        if not (isinstance(self.sigma, numbers.Real) and 0 < self.sigma < np.inf):
             raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper's is 1.5")
 
     def taps(self) -> tuple[float, ...]:
@@ -60,9 +60,5 @@ class Uniform:
 
 
 def _check_size(size: int) -> None:
-    try:
-        valid = operator.index(size) > 0 and size % 2 == 1
-    except TypeError:
-        valid = False
-    if not valid:
+    if not (isinstance(size, numbers.Integral) and size > 0 and size % 2 == 1):
         raise ValueError(f"size must be an odd number of pixels, so that the window has a centre, got {size!r}")

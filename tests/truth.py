@@ -7,7 +7,8 @@ import numpy as np
 
 PHOTOGRAPHS = (
     *("astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel"),
-    *("hubble_deep_field", "immunohistochemistry", "logo", "moon", "page", "retina", "rocket", "text"),
+    *("hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "page"),
+    *("colorwheel", "retina", "rocket", "stereo_motorcycle", "text"),
 )
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -41,6 +42,7 @@ def photograph(name):
     from skimage import data
 
     image = getattr(data, name)()
+    image = image[0] if isinstance(image, tuple) else image
     return image[..., None] if image.ndim == 2 else image
 
 

@@ -1,4 +1,7 @@
-"""The article's claim, tested: the same network, from the same seed, for as long, with MSE and with 1 - SSIM."""
+"""The article's claim, tested: the same network, from the same seed, for as long, with MSE and with 1 - SSIM.
+
+All options are main.py's; --loss has no say here.
+"""
 
 import dataclasses
 

@@ -23,9 +23,9 @@ class Config:
     """What training minimises: 1 - SSIM; DSSIM and L1 in equal parts; the mean absolute or the mean squared error."""
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     """The learning rate over time: a warm-up and half a cosine; a third at 60% of the way, a ninth at 85%; constant."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """Of Adam, at its highest."""
-    steps: int = 1500
+    steps: int = 2000
     """Batches to train on."""
     batch_size: int = 32
     """Patches in a batch."""
@@ -54,6 +54,8 @@ class Config:
         for field in ("steps", "batch_size", "evaluate_every", "bottleneck", "width", "learning_rate"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must lie between 0 and 1, got {self.test_fraction}; pass 0.2")
 

@@ -45,6 +45,8 @@ def shipped(name: str) -> np.ndarray:
 
 def from_folder(folder: Path, config: Config) -> Photographs:
     """Every image below a folder, read into memory; the seed says which of them are for testing."""
+    if not folder.is_dir():
+        raise SystemExit(f"--data {folder} is not a folder; pass one that holds images")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     images, unreadable = [], []
     for path in paths:
@@ -69,6 +71,8 @@ def read(path: Path, smallest: int) -> np.ndarray:
         image: Image.Image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        if image.mode in ("F", "I"):
+            raise ValueError("the file does not say which of its numbers is white")
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -99,7 +103,7 @@ def random_patch(image: np.ndarray, size: int, rng: np.random.Generator) -> np.n
     top, left = (rng.integers(side - size + 1) for side in image.shape[:2])
     patch = image[top : top + size, left : left + size, rng.permutation(3)]
     patch = np.rot90(patch, int(rng.integers(4)))[:: rng.choice((1, -1))]
-    return (patch * rng.uniform(0.25, 1)).astype(np.uint8)
+    return (patch * rng.uniform(0.5, 1)).astype(np.uint8)
 
 
 def test_patches(images: Sequence[np.ndarray], size: int) -> np.ndarray:

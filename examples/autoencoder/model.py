@@ -3,7 +3,7 @@
 A strided convolution sees the pixels of a block, which are all nearly the same number: gradient descent crawls. Their
 discrete cosine transform tells the same in numbers that hardly depend on each other, and an equal spread of all of them
 is a matter of scale, since photographs' amplitudes fall with frequency. So the network begins and ends with that fixed
-change of basis, and learns what lies between.
+change of basis, and learns what lies between: to do better than keep the lowest frequencies, with which it starts.
 """
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from config import Config
 from flax import nnx
+from jax.typing import DTypeLike
 
 
 class Autoencoder(nnx.Module):
@@ -37,11 +38,11 @@ class Autoencoder(nnx.Module):
 
 
 class Stage(nnx.Module):
-    """A linear convolution, and a nonlinear correction to it that starts from nothing."""
+    """A linear convolution that starts by passing channels on, and a nonlinear correction that starts at 0."""
 
     def __init__(self, inputs: int, outputs: int, width: int, rngs: nnx.Rngs) -> None:
         """Convolutions that take `inputs` channels to `outputs` channels."""
-        self.linear = nnx.Conv(inputs, outputs, (3, 3), rngs=rngs)
+        self.linear = nnx.Conv(inputs, outputs, (3, 3), kernel_init=pass_on, rngs=rngs)
         self.widen = nnx.Conv(inputs, width, (1, 1), rngs=rngs)
         self.mix = nnx.Conv(width, width, (3, 3), rngs=rngs)
         self.correct = nnx.Conv(width, outputs, (1, 1), kernel_init=nnx.initializers.zeros, rngs=rngs)
@@ -50,6 +51,12 @@ class Stage(nnx.Module):
         """The sum of the two."""
         hidden = nnx.gelu(self.mix(nnx.gelu(self.widen(x))))
         return self.linear(x) + self.correct(hidden)
+
+
+def pass_on(key: jax.Array, shape: tuple[int, int, int, int], dtype: DTypeLike) -> jax.Array:
+    """The kernel of a convolution that does nothing: each channel at the centre goes where it came from."""
+    height, width, inputs, outputs = shape
+    return jnp.zeros(shape, dtype).at[height // 2, width // 2].set(jnp.eye(inputs, outputs, dtype=dtype))
 
 
 def to_frequencies(images: jax.Array, block: int) -> jax.Array:
@@ -70,7 +77,7 @@ def from_frequencies(frequencies: jax.Array, block: int) -> jax.Array:
 
 
 def cosines(block: int) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis, a column a frequency, of a block's pixels and colours, and what spreads all alike.
+    """An orthonormal basis of a block's pixels and colours, lowest frequency first, and what spreads all alike.
 
     Colour is lightness and two opponents, red to green and blue to yellow, whose amplitudes are smaller.
     """
@@ -78,5 +85,6 @@ def cosines(block: int) -> tuple[np.ndarray, np.ndarray]:
     dct = np.cos(np.pi * k * (2 * n + 1) / (2 * block)) * np.where(k == 0, 1, np.sqrt(2)) / np.sqrt(block)
     opponents = np.asarray([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
     basis = np.einsum("ih,jw,kc->hwcijk", dct, dct, opponents).reshape(3 * block**2, -1)
-    scale = (1 + np.hypot(k, n))[..., None] * np.asarray([0.5, 2, 2])
-    return basis.astype(np.float32), scale.reshape(-1).astype(np.float32)
+    scale = ((1 + np.hypot(k, n))[..., None] * np.asarray([0.5, 2, 2])).reshape(-1)
+    order = np.argsort(scale, kind="stable")
+    return basis[:, order].astype(np.float32), scale[order].astype(np.float32)

@@ -40,9 +40,9 @@ class Run(NamedTuple):
 
 def train(config: Config, console: Console) -> Run:
     """Train as `config` says; config.json, metrics.jsonl, metrics.json and the parameters go into its folder."""
+    images = photographs(config)
     config.folder.mkdir(parents=True, exist_ok=True)
     (config.folder / "config.json").write_text(config.to_json())
-    images = photographs(config)
     if images.unreadable:
         console.print(f"{len(images.unreadable)} unreadable: {', '.join(map(str, images.unreadable))}", style="yellow")
     patches = test_patches(images.testing, config.patch)
@@ -53,8 +53,8 @@ def train(config: Config, console: Console) -> Run:
         history, seconds = loop(config, model, optimizer, batches, patches, log, bar)
     scores = {name: history[-1][name] for name in ("ssim", "psnr", "mse")}
     metrics = {f"test_{name}": value for name, value in scores.items()}
-    # The first steps compile, and so are not counted.
-    metrics["images_per_second"] = config.batch_size * len(seconds[2:]) / sum(seconds[2:]) if seconds[2:] else np.nan
+    timed = seconds[2:] or seconds  # the first steps compile
+    metrics["images_per_second"] = config.batch_size * len(timed) / sum(timed)
     (config.folder / "metrics.json").write_text(json.dumps(metrics, indent=2))
     save_parameters(model, config.folder / "parameters")
     return Run(model, patches, history, metrics)
@@ -107,12 +107,12 @@ def reconstruct(model: Autoencoder, batch: jax.Array) -> tuple[jax.Array, jax.Ar
 
 
 def evaluate(model: Autoencoder, patches: np.ndarray, batch_size: int) -> dict[str, float]:
-    """Mean SSIM, PSNR and MSE of the reconstructions, one patch one vote; values in [0, 1]."""
+    """Mean SSIM, PSNR (at most 100 dB: a perfect patch has no finite one) and MSE of the reconstructions, in [0, 1]."""
     scores: dict[str, list[np.ndarray]] = {"ssim": [], "psnr": [], "mse": []}
     for start in range(0, len(patches), batch_size):
         x, y = reconstruct(model, patches[start : start + batch_size])
         scores["ssim"].append(np.asarray(jaxssim.ssim(x, y, data_range=1.0)))
-        scores["psnr"].append(np.asarray(jaxssim.psnr(x, y, data_range=1.0)))
+        scores["psnr"].append(np.minimum(jaxssim.psnr(x, y, data_range=1.0), 100))
         scores["mse"].append(np.asarray(jaxssim.mse(x, y)))
     return {name: float(np.concatenate(values).mean(dtype=np.float64)) for name, values in scores.items()}
 

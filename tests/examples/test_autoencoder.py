@@ -104,6 +104,15 @@ def test_transparency_16_bits_and_orientation(tmp_path):
     assert input_pipeline.read(tmp_path / "turned.png", 64).shape == (80, 64, 3)
 
 
+def test_numbers_without_a_scale_are_not_guessed(tmp_path):
+    for name in "ab":
+        Image.fromarray(smooth(64, 64)).save(tmp_path / f"{name}.png")
+    Image.fromarray(np.random.default_rng(0).random((64, 64), np.float32)).save(tmp_path / "float.tiff")
+    assert [path.name for path in input_pipeline.photographs(Config(data=tmp_path)).unreadable] == ["float.tiff"]
+    with pytest.raises(SystemExit, match="is not a folder"):
+        input_pipeline.photographs(Config(data=tmp_path / "nowhere"))
+
+
 def test_the_photographs_of_scikit_image_are_held_apart():
     images = input_pipeline.photographs(Config())
     assert not set(input_pipeline.TRAINING_PHOTOGRAPHS) & set(input_pipeline.TEST_PHOTOGRAPHS)
@@ -188,8 +197,10 @@ def test_evaluation_scores_each_patch_alike(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path)
     patches = input_pipeline.test_patches(input_pipeline.photographs(config).testing, config.patch)[:19]
     model = models.Autoencoder(config, nnx.Rngs(0))
+    patches[0] = 0
     scores = [training.evaluate(model, patches, batch_size) for batch_size in (8, 19)]
     for name in ("ssim", "psnr", "mse"):
+        assert np.isfinite(scores[0][name])
         np.testing.assert_allclose(scores[0][name], scores[1][name], rtol=1e-4)
 
 
