@@ -17,7 +17,7 @@ TRAINING_PHOTOGRAPHS = (
 )
 TEST_PHOTOGRAPHS = ("camera", "chelsea", "coffee", "rocket")
 MOST_TEST_PATCHES = 512
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # all of them pillow's
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what pillow raises, and `read`
 
 
 class Photographs(NamedTuple):
@@ -99,7 +99,7 @@ def training_batches(images: Sequence[np.ndarray], config: Config) -> Iterator[n
 
 
 def random_patch(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A patch from anywhere in an image, in any orientation, order of colours and exposure: so few say more."""
+    """A patch from anywhere in an image, in any orientation, order of colours and exposure: few images then do."""
     top, left = (rng.integers(side - size + 1) for side in image.shape[:2])
     patch = image[top : top + size, left : left + size, rng.permutation(3)]
     patch = np.rot90(patch, int(rng.integers(4)))[:: rng.choice((1, -1))]
