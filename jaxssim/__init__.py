@@ -1,8 +1,17 @@
 """Structural similarity in JAX: exact in float32, fast, differentiable to any order."""
 
 from jaxssim import conventions as conventions
+from jaxssim import metrics as metrics
+from jaxssim.color import luma as luma
+from jaxssim.components import Components as Components
+from jaxssim.components import ssim_components as ssim_components
 from jaxssim.conventions import Convention as Convention
+from jaxssim.losses import ms_ssim_l1_loss as ms_ssim_l1_loss
+from jaxssim.losses import ms_ssim_loss as ms_ssim_loss
 from jaxssim.losses import ssim_loss as ssim_loss
+from jaxssim.multiscale import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
+from jaxssim.multiscale import ms_ssim as ms_ssim
+from jaxssim.pairs import pairwise as pairwise
 from jaxssim.pointwise import mae as mae
 from jaxssim.pointwise import mse as mse
 from jaxssim.pointwise import psnr as psnr

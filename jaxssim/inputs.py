@@ -1,12 +1,14 @@
 """What is accepted, and the errors that teach the rest."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxssim.conventions import Convention
+from jaxssim.resampling import downsampled
 
 Shape = tuple[int, ...]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
@@ -21,42 +23,105 @@ LAST = _Default(-1)
 """The default `channel_axis`: the last, as long as it is at most 4 long."""
 
 
-def check(
-    x: Any,
-    y: Any,
-    data_range: Any,
-    convention: Convention,
-    spatial_ndim: int,
-    channel_axis: int | None,
-) -> tuple[Any, Any, Any]:
-    """The two images and their data range as arrays, or a ValueError that says what to pass."""
+class Layout(NamedTuple):
+    """What the axes of an image are, and how much of its rim is left out. Static."""
+
+    spatial_ndim: int
+    channel_axis: int | None
+    crop_border: int = 0
+
+
+class Pair(NamedTuple):
+    """Two images and what belongs to them, as they came but for the checks."""
+
+    x: jax.Array
+    y: jax.Array
+    data_range: jax.Array
+    mask: jax.Array | None
+
+
+def check(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, layout: Layout) -> Pair:
+    """The two images, their data range and mask as arrays, or a ValueError that says what to pass."""
+    check_convention(convention)
+    x, y = check_images(x, y, *layout)
+    batch, spatial = split(x.shape, *layout)
+    check_size(downsampled(spatial, convention.downsample), convention)
+    if mask is not None and convention.covariance == "sample":
+        raise ValueError(
+            "mask cannot be had under a convention with sample covariance, since windows then hold no set number of "
+            'pixels; pass dataclasses.replace(convention, covariance="population")'
+        )
+    return Pair(x, y, check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout))
+
+
+def check_convention(convention: Any) -> None:
+    """A ValueError for anything that is none."""
     if not isinstance(convention, Convention):
         raise ValueError(
             f"convention must be a jaxssim.Convention, got {convention!r}; pass one, as jaxssim.conventions.SKIMAGE"
         )
-    x, y = check_images(x, y, spatial_ndim, channel_axis)
-    batch, spatial = split(x.shape, spatial_ndim, channel_axis)
-    if min(spatial) < convention.window.size:
+
+
+def check_size(spatial: Shape, convention: Convention) -> None:
+    """A ValueError where the window is longer than the image along some axis."""
+    sizes = tuple(map(len, convention.window.taps(len(spatial))))
+    if any(n < size for n, size in zip(spatial, sizes, strict=True)):
         raise ValueError(
-            f"x and y have spatial shape {spatial}, smaller than the window of {convention.window.size} pixels; pass "
-            f"larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
+            f"x and y have spatial shape {spatial}, smaller than the window of {'x'.join(map(str, sizes))} pixels; "
+            "pass larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
         )
-    return x, y, check_data_range(data_range, x, y, batch)
 
 
-def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None) -> tuple[Any, Any]:
+def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None, crop_border: int = 0) -> tuple[Any, Any]:
     """`x` and `y` as arrays, of shapes and types that go together."""
-    x, y = _as_array(x), _as_array(y)
-    if not (_is_integer(spatial_ndim) and 1 <= spatial_ndim <= 3):
-        raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {spatial_ndim!r}")
-    _check_types(x, y)
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    x, y = check_image("x", x, layout), check_image("y", y, layout)
     if x.shape != y.shape:
         raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; nothing is broadcast here")
-    _check_channel_axis(x.shape, spatial_ndim, channel_axis)
-    batch, _ = split(x.shape, spatial_ndim, channel_axis)
-    if 0 in x.shape and 0 not in batch:
-        raise ValueError(f"x and y have shape {x.shape}, which holds no pixels")
+    if x.dtype != y.dtype and not {str(x.dtype), str(y.dtype)} <= set(FLOATS):
+        raise ValueError(
+            f"x has type {x.dtype} and y has type {y.dtype}, whose scales may differ; convert one to the other's type"
+        )
     return x, y
+
+
+def check_image(name: str, image: Any, layout: Layout) -> Any:
+    """One image or a batch as an array, of a type and shape that can be such."""
+    image = _as_array(image)
+    if not (_is_integer(layout.spatial_ndim) and 1 <= layout.spatial_ndim <= 3):
+        raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {layout.spatial_ndim!r}")
+    if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
+        raise ValueError(
+            f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64 "
+            f"({name}.astype(jnp.float32), with a data_range to suit)"
+        )
+    _check_channel_axis(name, image.shape, layout.spatial_ndim, layout.channel_axis)
+    batch, spatial = split(image.shape, layout.spatial_ndim, layout.channel_axis)
+    if 0 in image.shape and 0 not in batch:
+        raise ValueError(f"{name} has shape {image.shape}, which holds no pixels")
+    if not (_is_integer(layout.crop_border) and layout.crop_border >= 0 and min(spatial) > 2 * layout.crop_border):
+        raise ValueError(
+            f"crop_border must be a number of pixels, at least 0 and less than half of the spatial shape {spatial}, "
+            f"got {layout.crop_border!r}"
+        )
+    return image
+
+
+def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
+    """`mask` of the images' shape, of that without channels, or of the spatial one; sound where it can be seen."""
+    if mask is None:
+        return None
+    mask = _as_array(mask)
+    shapes = _mask_shapes(shape, layout)
+    if mask.shape not in shapes:
+        raise ValueError(
+            f"mask has shape {mask.shape}; for images of shape {shape} pass one of {' or '.join(map(str, shapes))}"
+        )
+    if not (mask.dtype == bool or jnp.issubdtype(mask.dtype, np.integer) or str(mask.dtype) in FLOATS):
+        raise ValueError(f"mask must be bool or hold weights, integer or floating, got {mask.dtype}")
+    if _is_concrete(mask) and not np.all((np.asarray(mask) >= 0) & np.isfinite(np.asarray(mask, np.float64))):
+        raise ValueError("mask must hold weights of at least 0, all finite; got some that are not")
+    return mask
 
 
 def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
@@ -83,14 +148,41 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
     return data_range.astype(dtype)
 
 
-def canonical(
-    x: jax.Array, y: jax.Array, data_range: jax.Array, spatial_ndim: int, channel_axis: int | None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Images as (*batch, *spatial, channels), data range as (*batch,), NaN if it is none, in the statistics' type."""
-    dtype = statistics_type(x, y)
-    x, y = (_channels_last(image.astype(dtype), channel_axis) for image in (x, y))
-    data_range = jnp.where(_is_range(data_range, dtype), data_range, jnp.nan)
-    return x, y, jnp.broadcast_to(data_range, x.shape[: -1 - spatial_ndim])
+def canonical(image: jax.Array, layout: Layout, dtype: np.dtype) -> jax.Array:
+    """An image as (*batch, *spatial, channels), cropped, in the type of the statistics."""
+    image = image[..., None] if layout.channel_axis is None else jnp.moveaxis(image, layout.channel_axis, -1)
+    if layout.crop_border:
+        inside = slice(layout.crop_border, -layout.crop_border)
+        image = image[(..., *(inside,) * layout.spatial_ndim, slice(None))]
+    return image.astype(dtype)
+
+
+def canonical_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:
+    """The data range of a canonical image, NaN if it is none, as (*batch, 1, .., 1)."""
+    data_range = jnp.where(_is_range(data_range, x.dtype), data_range, jnp.nan)
+    batch = x.shape[: -1 - layout.spatial_ndim]
+    return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
+
+
+def canonical_mask(mask: jax.Array | None, x: jax.Array, shape: Shape, layout: Layout) -> jax.Array | None:
+    """Weights as (*batch or 1s, *spatial, channels) within [0, 1], NaN where they are none; constant to derivatives.
+
+    Args:
+        mask: as it came, or None.
+        x: the canonical image that it belongs to.
+        shape: of that image as it came.
+        layout: of that image.
+    """
+    if mask is None:
+        return None
+    has_channels = mask.shape == shape and layout.channel_axis is not None
+    mask = canonical(mask, layout if has_channels else layout._replace(channel_axis=None), x.dtype)
+    mask = jnp.where((mask >= 0) & (mask < jnp.inf), mask, jnp.nan)
+    mask = mask.reshape(*(1,) * (x.ndim - mask.ndim), *mask.shape)
+    # Products of weights neither overflow nor vanish when the largest of an image is 1.
+    largest = mask.max(tuple(range(-1 - layout.spatial_ndim, 0)), keepdims=True)
+    mask = mask / jnp.where(largest == 0, 1, largest)
+    return lax.stop_gradient(jnp.broadcast_to(mask, (*mask.shape[:-1], x.shape[-1])))
 
 
 def statistics_type(x: Any, y: Any) -> np.dtype:
@@ -98,37 +190,26 @@ def statistics_type(x: Any, y: Any) -> np.dtype:
     return jnp.result_type(x, y, jnp.float32)
 
 
-def split(shape: Shape, spatial_ndim: int, channel_axis: int | None) -> tuple[Shape, Shape]:
-    """The batch's and the spatial axes' part of a shape."""
+def split(shape: Shape, spatial_ndim: int, channel_axis: int | None, crop_border: int = 0) -> tuple[Shape, Shape]:
+    """The batch's and the spatial axes' part of a shape, the latter cropped."""
     if channel_axis is not None:
         axis = len(shape) + channel_axis
         shape = shape[:axis] + shape[axis + 1 :]
-    return shape[:-spatial_ndim], shape[-spatial_ndim:]
+    return shape[:-spatial_ndim], tuple(n - 2 * crop_border for n in shape[-spatial_ndim:])
 
 
-def _channels_last(image: jax.Array, channel_axis: int | None) -> jax.Array:
-    return image[..., None] if channel_axis is None else jnp.moveaxis(image, channel_axis, -1)
+def _mask_shapes(shape: Shape, layout: Layout) -> list[Shape]:
+    """The shapes that a mask of images of this shape may have, each once."""
+    batch, spatial = split(shape, layout.spatial_ndim, layout.channel_axis)
+    return list(dict.fromkeys((spatial, (*batch, *spatial), shape)))
 
 
-def _check_types(x: Any, y: Any) -> None:
-    for name, image in (("x", x), ("y", y)):
-        if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
-            raise ValueError(
-                f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64 "
-                f"({name}.astype(jnp.float32), with a data_range to suit)"
-            )
-    if x.dtype != y.dtype and not {str(x.dtype), str(y.dtype)} <= set(FLOATS):
-        raise ValueError(
-            f"x has type {x.dtype} and y has type {y.dtype}, whose scales may differ; convert one to the other's type"
-        )
-
-
-def _check_channel_axis(shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
+def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
     needed = spatial_ndim + (channel_axis is not None)
     if len(shape) < needed:
         hint = "channel_axis=None if there are no channels" if channel_axis is not None else "a smaller spatial_ndim"
         raise ValueError(
-            f"x and y have shape {shape}, but spatial_ndim={spatial_ndim} and channel_axis={channel_axis} need at "
+            f"{name} has shape {shape}, but spatial_ndim={spatial_ndim} and channel_axis={channel_axis} need at "
             f"least {needed} axes; pass more, or {hint}"
         )
     if channel_axis is None:

@@ -1,11 +1,19 @@
-"""Losses to minimise: means over the batch, precise near 0."""
+"""Losses to minimise: means over the batch, precise near 0, differentiable by either image to any order."""
+
+import functools
+import math
+import numbers
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, inputs
+from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, structural
 from jaxssim.conventions import Convention
-from jaxssim.structural import dssim
+from jaxssim.inputs import Layout, Pair
+from jaxssim.multiscale import MS_SSIM_WEIGHTS
+from jaxssim.windows import Gaussian
 
 
 def ssim_loss(
@@ -14,17 +22,103 @@ def ssim_loss(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    mask: ArrayLike | None = None,
     spatial_ndim: int = 2,
     channel_axis: int | None = inputs.LAST,
 ) -> jax.Array:
     """The mean over the batch of 1 - SSIM (Zhao, Gallo, Frosio & Kautz 2017, with the mean over all windows).
 
-    Arguments and errors are those of `jaxssim.ssim`. It may be differentiated by either image, or both, to any order.
+    Arguments and errors are those of `jaxssim.ssim`.
 
     Returns:
         A scalar within [0, 2]: 0 for identical images; in float32 within 1e-5 of itself.
     """
-    half = dssim(
-        x, y, data_range=data_range, convention=convention, spatial_ndim=spatial_ndim, channel_axis=channel_axis
-    )
-    return 2 * half.mean()
+    layout = Layout(spatial_ndim, channel_axis)
+    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    return structural.dissimilarity(pair, convention, layout).mean()
+
+
+def ms_ssim_loss(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    data_range: ArrayLike | None = None,
+    weights: Sequence[float] = MS_SSIM_WEIGHTS,
+    convention: Convention = conventions.WANG2004,
+    mask: ArrayLike | None = None,
+    spatial_ndim: int = 2,
+    channel_axis: int | None = inputs.LAST,
+) -> jax.Array:
+    """The mean over the batch of 1 - MS-SSIM (Wang, Simoncelli & Bovik 2003).
+
+    Arguments and errors are those of `jaxssim.ms_ssim`.
+
+    Returns:
+        A scalar within [0, 1]: 0 for identical images; in float32 within 1e-5 of itself. Where structure at some scale
+        is negatively correlated it is 1, with a derivative of 0.
+    """
+    layout = Layout(spatial_ndim, channel_axis)
+    return multiscale.dissimilarity(*multiscale.check(x, y, data_range, mask, weights, convention, layout)).mean()
+
+
+def ms_ssim_l1_loss(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    data_range: ArrayLike | None = None,
+    alpha: float = 0.84,
+    sigmas: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0),
+    mask: ArrayLike | None = None,
+    spatial_ndim: int = 2,
+    channel_axis: int | None = inputs.LAST,
+) -> jax.Array:
+    """alpha · (1 - MS-SSIM) + (1 - alpha) · L1, the mix of Zhao, Gallo, Frosio & Kautz 2017.
+
+    Its MS-SSIM is that paper's: scales are Gaussian windows of rising sigma over the image as it is, and at every pixel
+    the contrast · structure of all scales is multiplied, and the luminance of the coarsest. The absolute difference,
+    in units of the data range, is taken under the Gaussian of the coarsest scale. The mean is that of the pixels about
+    which the coarsest window, of 4 sigma + 1 pixels, lies inside the image.
+
+    Arguments and errors are those of `jaxssim.ssim`, but for:
+
+    Args:
+        x: (*batch, *spatial, channels).
+        y: of the same shape.
+        data_range: the largest minus the smallest value allowed.
+        alpha: the share of the structural term, within [0, 1].
+        sigmas: standard deviations of the windows in pixels, the coarsest last; smaller ones for images of less than
+            33 pixels.
+        mask: which pixels count.
+        spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
+        channel_axis: None where there are no channels, or the axis that holds them, counted from the end.
+
+    Returns:
+        A scalar, 0 for identical images.
+    """
+    layout = Layout(spatial_ndim, channel_axis)
+    if not (isinstance(alpha, numbers.Real) and 0 <= alpha <= 1):
+        raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
+    if not (len(sigmas) and all(isinstance(s, numbers.Real) and 0 < s < math.inf for s in sigmas)):
+        raise ValueError(f"sigmas must be positive numbers of pixels, the coarsest last, got {sigmas!r}")
+    # A tap beyond 5.5 sigma weighs less than float32 resolves.
+    coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
+    windows = tuple(Gaussian(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1), float(sigma)) for sigma in sigmas)
+    pair = inputs.check(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
+    return _zhao2017(pair, float(alpha), windows, layout).mean()
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _zhao2017(pair: Pair, alpha: float, windows: tuple[Gaussian, ...], layout: Layout) -> jax.Array:
+    """The mix of every pixel about which the coarsest window lies inside the image, averaged over each image."""
+    u, v = statistics.sum_and_difference(pair, layout)
+    largest = max(window.size for window in windows)
+    shortfall = jnp.zeros(())
+    for window in windows:
+        rim = ((largest - window.size) // 2,) * 2
+        taps, convention = window.taps(layout.spatial_ndim), Convention(window=window)
+        local = statistics.local(*(resampling.crop(field, (rim,) * layout.spatial_ndim) for field in (u, v)), taps)
+        shortfall = formulas.union(shortfall, formulas.contrast_structure(local, convention, taps))
+    shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
+    distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))
+    mix = alpha * shortfall + (1 - alpha) * statistics.moments(distance, taps)[0]
+    return statistics.average(mix, u, taps).mean(-1)

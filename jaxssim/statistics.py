@@ -10,98 +10,140 @@ the axes done so far, one further axis of weights w gives
     m' = Σ w m        V' = Σ w V + Σ w (m - m')²
 
 and no step subtracts two large numbers, as E[x²] - E[x]² does.
+
+A mask is the same law with a third quantity carried along the axes, the weight W of the windows so far:
+
+    W' = Σ w W        m' = Σ w W m / W'        V' = Σ w W (V + (m - m')²) / W'
 """
 
 import functools
-import math
-from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxssim import inputs
 from jaxssim.filtering import separate, shifts, weighted_sum
+from jaxssim.inputs import Layout, Pair
+from jaxssim.resampling import Field, crop
+from jaxssim.windows import Taps
 
-Taps = tuple[float, ...]  # along one axis
 Windows = tuple[Taps, ...]  # along every spatial axis
 
 
 class Local(NamedTuple):
-    """Statistics of the sum u and the difference v of two images over each window, in units of the data range."""
+    """Statistics of the sum u and the difference v of two images over each window, in units of the data range.
+
+    Channels are folded into the last spatial axis: the inner loop is long.
+    """
 
     mean_u: jax.Array
     mean_v: jax.Array
     var_u: jax.Array
     var_v: jax.Array
+    weight: jax.Array | None = None  # of each window's pixels under a mask: 0 where it holds none that count
 
 
-Formula = Callable[[Local], jax.Array]
-
-
-def local_map(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> jax.Array:
-    """`formula` at every window that lies inside the images.
-
-    Args:
-        formula: pointwise.
-        x: floating, (*batch, *spatial, channels).
-        y: as `x`.
-        data_range: (*batch,).
-        taps: weights along each spatial axis.
-
-    Returns:
-        (*batch, *spatial_out, channels).
-    """
-    folded = formula(_local(x, y, data_range, taps))
-    return folded.reshape(*folded.shape[:-1], folded.shape[-1] // x.shape[-1], x.shape[-1])
-
-
-def local_mean(formula: Formula, x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> jax.Array:
-    """The mean of `local_map` over windows and channels, one value an image: (*batch,)."""
-    values = formula(_local(x, y, data_range, taps))
-    axes = tuple(range(-len(taps), 0))
-    # A sum of millions rounds; that of what is left when a first mean is taken off hardly does.
-    pilot = lax.stop_gradient(values.mean(axes, keepdims=True))
-    return (pilot + (values - pilot).mean(axes, keepdims=True)).squeeze(axes)
-
-
-def _local(x: jax.Array, y: jax.Array, data_range: jax.Array, taps: Windows) -> Local:
-    """Statistics at every window, channels folded into the last spatial axis: the inner loop is long."""
-    spatial_ndim, channels = len(taps), x.shape[-1]
-    level_x, level_y = lax.optimization_barrier((_level(x, spatial_ndim), _level(y, spatial_ndim)))
-    x, y = (image.reshape(*image.shape[:-2], image.shape[-2] * channels) for image in (x, y))
-    scale = (1 / data_range)[(..., *(None,) * spatial_ndim)]
+def sum_and_difference(pair: Pair, layout: Layout) -> tuple[Field, Field]:
+    """x + y and x - y in units of the data range."""
+    dtype, spatial_ndim = inputs.statistics_type(pair.x, pair.y), layout.spatial_ndim
+    x, y = (inputs.canonical(image, layout, dtype) for image in (pair.x, pair.y))
+    scale = 1 / inputs.canonical_range(pair.data_range, x, layout)
+    mask = inputs.canonical_mask(pair.mask, x, pair.x.shape, layout)
+    if mask is not None:
+        x, y = (jnp.where(mask > 0, image, 0) for image in (x, y))
+    channels = x.shape[-1]
+    level_x, level_y = (level(image, mask, spatial_ndim) for image in (x, y))
+    row_x, row_y = (jnp.tile(constant[..., 0, :], x.shape[-2]) for constant in (level_x, level_y))
     # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
-    u = ((x - level_x) + (y - level_y)) * scale
-    v = ((x - y) - (level_x - level_y)) * scale
+    x, y, folded = fold(x), fold(y), scale[..., 0]
+    u = ((x - row_x) + (y - row_y)) * folded
+    v = ((x - y) - (row_x - row_y)) * folded
     u, v = lax.optimization_barrier((u, v))
-    mean_u, var_u = _moments(u, taps, channels)
-    mean_v, var_v = _moments(v, taps, channels)
-    level_x, level_y = (level[..., : mean_u.shape[-1]] for level in (level_x, level_y))
-    return Local(mean_u + (level_x + level_y) * scale, mean_v + (level_x - level_y) * scale, var_u, var_v)
+    if mask is not None:
+        u, v = (jnp.where(fold(mask) > 0, image, 0) for image in (u, v))
+    return (
+        Field(unfold(u, channels), (level_x + level_y) * scale, mask),
+        Field(unfold(v, channels), (level_x - level_y) * scale, mask),
+    )
 
 
-def _level(x: jax.Array, spatial_ndim: int) -> jax.Array:
-    """The value nearest 0 among all but the extreme pixels of a channel, as a row: (*batch, 1, .., width * channels).
+def local(u: Field, v: Field, taps: Windows) -> Local:
+    """The statistics of every window that lies inside the images."""
+    mean_u, var_u, weight = moments(u, taps)
+    mean_v, var_v, _ = moments(v, taps)
+    return Local(mean_u, mean_v, var_u, var_v, weight)
+
+
+def moments(field: Field, taps: Windows) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Mean, variance and weight of each window, channels folded."""
+    channels = field.about.shape[-1]
+    mean, variance = fold(field.about), cast(jax.Array, None)  # a pixel alone does not vary
+    weight = None if field.weight is None else fold(field.weight)
+    for axis, weights in enumerate(taps, start=-len(taps)):
+        step = channels if axis == -1 else 1
+        if weight is None:
+            mean, variance = _total_variance(mean, variance, weights, axis, step)
+        else:
+            variance = jnp.zeros_like(mean) if variance is None else variance
+            total = weighted_sum(weight, weights, axis=axis, step=step)
+            mean, variance = _masked_total_variance(mean, variance, weight, total, weights, axis, step)
+            weight = total
+    return mean + jnp.tile(field.level[..., 0, :], mean.shape[-1] // channels), variance, weight
+
+
+def average(values: jax.Array, field: Field, taps: Windows) -> jax.Array:
+    """The mean of folded values over the windows of a field, one a channel: (*batch, channels).
+
+    A window counts by the weight of the pixel at its centre; where none does, the mean is 0. A sum of millions rounds;
+    that of what is left when a first mean is taken off hardly does.
+    """
+    spatial_ndim, channels = len(taps), field.about.shape[-1]
+    axes = tuple(range(-1 - spatial_ndim, -1))
+    weight = crop(field, tuple((radius, radius) for radius in radii(taps))).weight
+    if weight is None:
+        folded = tuple(range(-spatial_ndim, 0))
+        pilot = lax.stop_gradient(values.mean(folded, keepdims=True))
+        columns = (values - pilot).mean(folded[:-1])
+        return pilot.squeeze(folded)[..., None] + unfold(columns, channels).mean(-2)
+    values = unfold(values, channels)
+    total = weight.sum(axes, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
+    pilot = lax.stop_gradient((values * share).sum(axes, keepdims=True))
+    return (pilot * (total != 0) + ((values - pilot) * share).sum(axes, keepdims=True)).squeeze(axes)
+
+
+def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """The value nearest 0 among all but the extreme pixels of a channel: (*batch, 1, .., 1, channels).
 
     Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; a few
     dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
     derivatives.
     """
-    grid = tuple(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1])
+    grid = (..., *(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1]), slice(None))
+    sample = x[grid] if mask is None else jnp.where(mask[grid] > 0, x[grid], jnp.nan)
+    quantile = jnp.quantile if mask is None else jnp.nanquantile
     axes = tuple(range(-1 - spatial_ndim, -1))
-    extremes = jnp.asarray([0.05, 0.95], x.dtype)
-    low, high = jnp.quantile(x[(..., *grid, slice(None))], extremes, axes, method="nearest", keepdims=True)
-    level = jnp.clip(jnp.zeros_like(low), low, high)[..., 0, :]
-    return lax.stop_gradient(jnp.tile(jnp.where(jnp.isfinite(level), level, 0), x.shape[-2]))
+    low, high = quantile(sample, jnp.asarray([0.05, 0.95], x.dtype), axes, method="nearest", keepdims=True)
+    nearest = jnp.clip(jnp.zeros_like(low), low, high)
+    # The barrier keeps XLA from choosing the level anew at every pixel.
+    return lax.optimization_barrier(lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0)))
 
 
-def _moments(image: jax.Array, taps: Windows, channels: int) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance over each window."""
-    mean, variance = image, cast(jax.Array, None)  # a pixel alone does not vary
-    for axis, weights in enumerate(taps, start=-len(taps)):
-        mean, variance = _total_variance(mean, variance, weights, axis, channels if axis == -1 else 1)
-    return mean, variance
+def radii(taps: Windows) -> tuple[int, ...]:
+    """Pixels from a window's centre to its edge, along each axis."""
+    return tuple(len(weights) // 2 for weights in taps)
+
+
+def fold(image: jax.Array) -> jax.Array:
+    """(.., width, channels) as (.., width * channels)."""
+    return image.reshape(*image.shape[:-2], image.shape[-2] * image.shape[-1])
+
+
+def unfold(image: jax.Array, channels: int) -> jax.Array:
+    """The inverse of `fold`."""
+    return image.reshape(*image.shape[:-1], image.shape[-1] // channels, channels)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
@@ -141,6 +183,30 @@ def _total_variance_jvp(taps, axis, step, primals, tangents):  # type: ignore[no
     return (out_mean, out_variance), (out_dmean, along(dsquare) - 2 * out_mean * out_dmean)
 
 
-def pixels(taps: Windows) -> int:
-    """Pixels in a window."""
-    return math.prod(len(weights) for weights in taps)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4, 5, 6))
+def _masked_total_variance(
+    mean: jax.Array, variance: jax.Array, weight: jax.Array, total: jax.Array, taps: Taps, axis: int, step: int
+) -> tuple[jax.Array, jax.Array]:
+    """The same law by weight; 0 and 0 where a window has none. `total` is the weighted sum of `weight`."""
+
+    def law(mean: jax.Array, variance: jax.Array, weight: jax.Array, total: jax.Array) -> tuple[jax.Array, jax.Array]:
+        m, v, w = (shifts(array, len(taps), axis=axis, step=step) for array in (mean, variance, weight))
+        total = jnp.where(total == 0, 1, total)
+        share = [tap * part / total for tap, part in zip(taps, w, strict=True)]
+        centre = sum(s * part for s, part in zip(share, m, strict=True))
+        spread = (s * (inner + (part - centre) ** 2) for s, part, inner in zip(share, m, v, strict=True))
+        return centre, sum(spread)
+
+    return separate(law)(mean, variance, weight, total)
+
+
+@_masked_total_variance.defjvp
+def _masked_total_variance_jvp(taps, axis, step, primals, tangents):  # type: ignore[no-untyped-def]
+    (mean, _, weight, total), (dmean, dvariance, _, _) = primals, tangents
+    out_mean, out_variance = _masked_total_variance(*primals, taps, axis, step)
+
+    def along(image: jax.Array) -> jax.Array:
+        return weighted_sum(weight * image, taps, axis=axis, step=step) / jnp.where(total == 0, 1, total)
+
+    out_dmean = along(dmean)
+    return (out_mean, out_variance), (out_dmean, along(dvariance + 2 * mean * dmean) - 2 * out_mean * out_dmean)

@@ -6,8 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, inputs, statistics
+from jaxssim import conventions, formulas, inputs, resampling, statistics
 from jaxssim.conventions import Convention
+from jaxssim.formulas import Formula
+from jaxssim.inputs import Layout, Pair
+from jaxssim.resampling import Field
+from jaxssim.statistics import Local
 
 
 def ssim(
@@ -16,6 +20,8 @@ def ssim(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    mask: ArrayLike | None = None,
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = inputs.LAST,
 ) -> jax.Array:
@@ -32,6 +38,11 @@ def ssim(
             uint8 (255) and uint16 (65535), and is an error for floats. May be traced: a value that is then not positive
             gives NaN.
         convention: which SSIM is meant; see `jaxssim.conventions`.
+        mask: which pixels count: bool, or weights of at least 0 whose scale does not matter, of shape (*spatial),
+            (*batch, *spatial) or `x`'s. Statistics are those of the pixels inside; a window counts by the mask at its
+            centre. Pixels outside influence nothing, NaN included. An empty mask gives 1 and no gradient. The mask is a
+            constant to derivatives, and an error under sample covariance.
+        crop_border: pixels left out along each side, as papers on super-resolution do.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: None where there are no channels, or the axis that holds them, counted from the end. By default it
             is the last, and an error where that is longer than 4: pass it to say that these are channels.
@@ -43,8 +54,9 @@ def ssim(
         ValueError: for shapes that differ or are smaller than the window, types that are not listed or do not go
             together, a data range that is missing or not positive, and any argument out of its range.
     """
-    pair = inputs.check(x, y, data_range, convention, spatial_ndim, channel_axis)
-    return 1 - _dissimilarity(*pair, convention=convention, spatial_ndim=spatial_ndim, channel_axis=channel_axis)
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    return 1 - dissimilarity(pair, convention, layout)
 
 
 def dssim(
@@ -53,6 +65,8 @@ def dssim(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    mask: ArrayLike | None = None,
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = inputs.LAST,
 ) -> jax.Array:
@@ -63,8 +77,9 @@ def dssim(
     Returns:
         (*batch,), within [0, 1]: 0 for identical images; in float32 within 1e-5 of itself.
     """
-    pair = inputs.check(x, y, data_range, convention, spatial_ndim, channel_axis)
-    return _dissimilarity(*pair, convention=convention, spatial_ndim=spatial_ndim, channel_axis=channel_axis) / 2
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    return dissimilarity(pair, convention, layout) / 2
 
 
 def ssim_map(
@@ -73,6 +88,8 @@ def ssim_map(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    mask: ArrayLike | None = None,
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = inputs.LAST,
 ) -> jax.Array:
@@ -82,78 +99,54 @@ def ssim_map(
 
     Returns:
         (*batch, *spatial_out, channels), the channels last wherever they came, or (*batch, *spatial_out) where
-        `channel_axis` is None; within [-1, 1]. `spatial_out` is `spatial` under a convention with symmetric padding,
-        else `window.size - 1` shorter along each axis.
+        `channel_axis` is None; within [-1, 1]. `spatial_out` is that of the image, as the convention shrinks it where
+        it does, and `window.size - 1` less along each axis where the padding is "valid". 1 where a window holds no
+        pixel of the mask.
     """
-    pair = inputs.check(x, y, data_range, convention, spatial_ndim, channel_axis)
-    return _similarity_map(*pair, convention=convention, spatial_ndim=spatial_ndim, channel_axis=channel_axis)
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    return _similarity_map(pair, convention, layout)
 
 
-@functools.partial(jax.jit, static_argnames=("convention", "spatial_ndim", "channel_axis"))
-def _dissimilarity(
-    x: jax.Array,
-    y: jax.Array,
-    data_range: jax.Array,
-    *,
-    convention: Convention,
-    spatial_ndim: int,
-    channel_axis: int | None,
-) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
-    x, y, data_range = inputs.canonical(x, y, data_range, spatial_ndim, channel_axis)
-    taps = (convention.window.taps(),) * spatial_ndim
-    return statistics.local_mean(_formula(convention, taps), x, y, data_range, taps)
+    u, v = shrunk(pair, convention, layout)
+    return average(formulas.dissimilarity, u, v, convention, layout).mean(-1)
 
 
-@functools.partial(jax.jit, static_argnames=("convention", "spatial_ndim", "channel_axis"))
-def _similarity_map(
-    x: jax.Array,
-    y: jax.Array,
-    data_range: jax.Array,
-    *,
-    convention: Convention,
-    spatial_ndim: int,
-    channel_axis: int | None,
-) -> jax.Array:
-    x, y, data_range = inputs.canonical(x, y, data_range, spatial_ndim, channel_axis)
-    taps = (convention.window.taps(),) * spatial_ndim
-    if convention.padding == "symmetric":
-        radius = convention.window.size // 2
-        widths = [(0, 0)] * (x.ndim - spatial_ndim - 1) + [(radius, radius)] * spatial_ndim + [(0, 0)]
-        x, y = (jnp.pad(image, widths, mode="symmetric") for image in (x, y))
-    similarity = 1 - statistics.local_map(_formula(convention, taps), x, y, data_range, taps)
-    return similarity[..., 0] if channel_axis is None else similarity
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _similarity_map(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
+    u, v = padded(*shrunk(pair, convention, layout), convention, layout)
+    taps = convention.window.taps(layout.spatial_ndim)
+    local = statistics.local(u, v, taps)
+    return as_map(formulas.dissimilarity(local, convention, taps), local, u.about.shape[-1], layout)
 
 
-def _formula(convention: Convention, taps: statistics.Windows) -> statistics.Formula:
-    """1 - SSIM of the statistics of one window.
-
-    With u = x + y and v = x - y the two factors of SSIM fall short of 1 by
-
-        contrast · structure: var v / (var x + var y + C2)      luminance: (mean v)² / (mean² x + mean² y + C1)
-    """
-    c1, c2 = convention.k1**2, convention.k2**2
-    count = statistics.pixels(taps)
-    bessel = count / (count - 1) if convention.covariance == "sample" else 1.0
-
-    def dissimilarity(local: statistics.Local) -> jax.Array:
-        var_u, var_v = bessel * local.var_u, bessel * local.var_v
-        contrast_structure = _quotient(var_v, (var_u + var_v) / 2 + c2)
-        luminance = _quotient(local.mean_v**2, (local.mean_u**2 + local.mean_v**2) / 2 + c1)
-        # 1 - (1 - a)(1 - b), in the order of operations that cannot round to below 0 or above 2.
-        return contrast_structure + luminance * (1 - contrast_structure)
-
-    return dissimilarity
+def shrunk(pair: Pair, convention: Convention, layout: Layout) -> tuple[Field, Field]:
+    """Sum and difference of the images, shrunk as the convention has it."""
+    u, v = statistics.sum_and_difference(pair, layout)
+    rule, spatial_ndim = convention.downsample, layout.spatial_ndim
+    return resampling.downsample(u, rule, spatial_ndim), resampling.downsample(v, rule, spatial_ndim)
 
 
-@jax.custom_jvp
-def _quotient(n: jax.Array, d: jax.Array) -> jax.Array:
-    """n / d, whose derivatives never square d: at 1e15 times the data range float32 could not hold that."""
-    return n / d
+def average(formula: Formula, u: Field, v: Field, convention: Convention, layout: Layout) -> jax.Array:
+    """The mean of `formula` over the windows that count for the value, one a channel: (*batch, channels)."""
+    taps = convention.window.taps(layout.spatial_ndim)
+    if convention.average == "all":
+        u, v = padded(u, v, convention, layout)
+    return statistics.average(formula(statistics.local(u, v, taps), convention, taps), u, taps)
 
 
-@_quotient.defjvp
-def _quotient_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    (n, d), (dn, dd) = primals, tangents
-    quotient = _quotient(n, d)
-    return quotient, _quotient(dn - quotient * dd, d)
+def padded(u: Field, v: Field, convention: Convention, layout: Layout) -> tuple[Field, Field]:
+    """Sum and difference continued beyond the edge as the convention has it, for a window at every pixel."""
+    widths = statistics.radii(convention.window.taps(layout.spatial_ndim))
+    return resampling.pad(u, widths, convention.padding), resampling.pad(v, widths, convention.padding)
+
+
+def as_map(shortfall: jax.Array, local: Local, channels: int, layout: Layout) -> jax.Array:
+    """1 - `shortfall` as an image, 1 where a mask leaves nothing of a window."""
+    if local.weight is not None:
+        shortfall = jnp.where(local.weight == 0, 0, shortfall)
+    similarity = statistics.unfold(1 - shortfall, channels)
+    return similarity[..., 0] if layout.channel_axis is None else similarity

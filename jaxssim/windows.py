@@ -1,4 +1,4 @@
-"""The windows over which local statistics are taken, as weights along one axis."""
+"""The windows over which local statistics are taken, as weights along each axis."""
 
 import dataclasses
 import numbers
@@ -6,34 +6,36 @@ import numbers
 import jax
 import numpy as np
 
+Taps = tuple[float, ...]  # the weights along one axis: symmetric, odd in number, of sum 1
+
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Gaussian:
-    """A Gaussian window, the same along every spatial axis (Wang, Bovik, Sheikh & Simoncelli 2004).
+    """A Gaussian window (Wang, Bovik, Sheikh & Simoncelli 2004).
 
     Args:
-        size: pixels along each axis, odd.
-        sigma: standard deviation in pixels, positive.
+        size: pixels along each spatial axis, odd; or a tuple with one for each, as volumes with long voxels need.
+        sigma: standard deviation in pixels, positive; or a tuple.
 
     Raises:
         ValueError: for a size that is not odd and positive, or a sigma that is not positive and finite.
     """
 
-    size: int = 11
-    sigma: float = 1.5
+    size: int | tuple[int, ...] = 11
+    sigma: float | tuple[float, ...] = 1.5
 
     def __post_init__(self) -> None:
         """Check both fields."""
         _check_size(self.size)
-        if not (isinstance(self.sigma, numbers.Real) and 0 < self.sigma < np.inf):
-            raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper's is 1.5")
+        for sigma in self.sigma if isinstance(self.sigma, tuple) else (self.sigma,):
+            if not (isinstance(sigma, numbers.Real) and 0 < sigma < np.inf):
+                raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper's is 1.5")
 
-    def taps(self) -> tuple[float, ...]:
-        """Weights of shape (size,), symmetric, of sum 1."""
-        distance = np.arange(self.size) - self.size // 2
-        weights = np.exp(-0.5 * (distance / self.sigma) ** 2)
-        return tuple((weights / weights.sum()).tolist())
+    def taps(self, spatial_ndim: int) -> tuple[Taps, ...]:
+        """The weights along each of `spatial_ndim` axes."""
+        sizes, sigmas = _each(self.size, spatial_ndim, "size"), _each(self.sigma, spatial_ndim, "sigma")
+        return tuple(map(_gaussian, sizes, sigmas))
 
 
 @jax.tree_util.register_static
@@ -42,23 +44,40 @@ class Uniform:
     """A window that weighs all its pixels alike, as scikit-image's default does.
 
     Args:
-        size: pixels along each axis, odd.
+        size: pixels along each spatial axis, odd; or a tuple with one for each.
 
     Raises:
         ValueError: for a size that is not odd and positive.
     """
 
-    size: int = 7
+    size: int | tuple[int, ...] = 7
 
     def __post_init__(self) -> None:
         """Check the size."""
         _check_size(self.size)
 
-    def taps(self) -> tuple[float, ...]:
-        """Weights of shape (size,), each 1 / size."""
-        return (1 / self.size,) * self.size
+    def taps(self, spatial_ndim: int) -> tuple[Taps, ...]:
+        """The weights along each of `spatial_ndim` axes."""
+        return tuple((1 / size,) * size for size in _each(self.size, spatial_ndim, "size"))
 
 
-def _check_size(size: int) -> None:
-    if not (isinstance(size, numbers.Integral) and size > 0 and size % 2 == 1):
-        raise ValueError(f"size must be an odd number of pixels, so that the window has a centre, got {size!r}")
+def _gaussian(size: int, sigma: float) -> Taps:
+    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
+    return tuple((weights / weights.sum()).tolist())
+
+
+def _each(value, spatial_ndim: int, name: str) -> tuple:  # type: ignore[no-untyped-def, type-arg]
+    """One number for each axis."""
+    values = value if isinstance(value, tuple) else (value,) * spatial_ndim
+    if len(values) != spatial_ndim:
+        raise ValueError(
+            f"the window's {name} {value} has {len(values)} entries, but images have spatial_ndim={spatial_ndim} "
+            "spatial axes; pass one for each, or a single number for all"
+        )
+    return values
+
+
+def _check_size(size: int | tuple[int, ...]) -> None:
+    for length in size if isinstance(size, tuple) else (size,):
+        if not (isinstance(length, numbers.Integral) and length > 0 and length % 2 == 1):
+            raise ValueError(f"size must be an odd number of pixels, so that the window has a centre, got {size!r}")

@@ -1,6 +1,7 @@
 """What the tests hold jaxssim against: SSIM in float64 by NumPy, and pictures."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +14,22 @@ PHOTOGRAPHS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def dissimilarity(x, y, taps, data_range, *, spatial_ndim=2, sample=False, k1=0.01, k2=0.03):
-    """1 - SSIM at every window of images (*spatial, channels), from the textbook's moments, in float64."""
+def dissimilarity(x, y, taps, data_range, *, sample=False, k1=0.01, k2=0.03):
+    """1 - SSIM at every window, `taps` along each axis, of images (*spatial, channels), in float64."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    taps = np.asarray(taps, np.float64)
 
     def mean(image):
-        for axis in range(spatial_ndim):
+        for axis, weights in enumerate(taps):
             image = np.moveaxis(image, axis, 0)
-            length = len(image) - len(taps) + 1
-            image = np.moveaxis(sum(w * image[i : i + length] for i, w in enumerate(taps)), 0, axis)
+            length = len(image) - len(weights) + 1
+            image = np.moveaxis(sum(w * image[i : i + length] for i, w in enumerate(weights)), 0, axis)
         return image
 
     def variance(image):
         image = image - image.mean()
         return mean(image**2) - mean(image) ** 2
 
-    n = len(taps) ** spatial_ndim
+    n = math.prod(map(len, taps))
     bessel = n / (n - 1) if sample else 1.0
     c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
     structure = bessel * variance(x - y) / (bessel * (variance(x) + variance(y)) + c2)

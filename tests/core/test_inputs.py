@@ -103,7 +103,7 @@ class TestEveryMetric:
 @pytest.mark.parametrize("metric", WINDOWED)
 class TestWindowed:
     def test_images_smaller_than_the_window(self, metric):
-        with raises("(10, 16)", "window of 11", "smaller window"):
+        with raises("(10, 16)", "window of 11x11", "smaller window"):
             metric(IMAGE[:10], IMAGE[:10], data_range=1.0)
 
     @pytest.mark.parametrize("convention", ["skimage", None, Gaussian()])

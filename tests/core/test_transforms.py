@@ -113,10 +113,10 @@ def test_a_new_kind_of_data_range_does_not_compile_anew():
     jaxssim.ssim(x, y, data_range=1.0)
     from jaxssim import structural
 
-    compiled = structural._dissimilarity._cache_size()
+    compiled = structural.dissimilarity._cache_size()
     for data_range in (2, 2.0, np.float64(2), np.int32(2), np.float32(3), np.asarray(2.0)):
         jaxssim.ssim(x, y, data_range=data_range)
-    assert structural._dissimilarity._cache_size() == compiled
+    assert structural.dissimilarity._cache_size() == compiled
 
 
 def test_a_data_range_for_each_image():

@@ -1,0 +1,57 @@
+"""What SSIM makes of the statistics of one window: how far its factors fall short of 1.
+
+With u = x + y and v = x - y, and without cancellation,
+
+    1 - contrast · structure = var v / (var x + var y + C2)      1 - luminance = (mean v)² / (mean² x + mean² y + C1)
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+
+from jaxssim.conventions import Convention
+from jaxssim.statistics import Local, Windows
+
+Formula = Callable[[Local, Convention, Windows], jax.Array]
+
+
+def contrast_structure(local: Local, convention: Convention, taps: Windows) -> jax.Array:
+    """1 - contrast · structure, within [0, 2]."""
+    bessel = correction(convention, taps)
+    var_u, var_v = bessel * local.var_u, bessel * local.var_v
+    return quotient(var_v, (var_u + var_v) / 2 + convention.k2**2)
+
+
+def luminance(local: Local, convention: Convention, taps: Windows) -> jax.Array:
+    """1 - luminance, within [0, 2]."""
+    return quotient(local.mean_v**2, (local.mean_u**2 + local.mean_v**2) / 2 + convention.k1**2)
+
+
+def dissimilarity(local: Local, convention: Convention, taps: Windows) -> jax.Array:
+    """1 - SSIM, within [0, 2]."""
+    return union(contrast_structure(local, convention, taps), luminance(local, convention, taps))
+
+
+def union(a: jax.Array, b: jax.Array) -> jax.Array:
+    """1 - (1 - a)(1 - b), in the order of operations that cannot round to below 0 or above 2."""
+    return a + b * (1 - a)
+
+
+def correction(convention: Convention, taps: Windows) -> float:
+    """What a window's variance is multiplied by: Bessel's correction, or 1."""
+    count = math.prod(map(len, taps))
+    return count / (count - 1) if convention.covariance == "sample" else 1.0
+
+
+@jax.custom_jvp
+def quotient(n: jax.Array, d: jax.Array) -> jax.Array:
+    """n / d, whose derivatives never square d: at 1e15 times the data range float32 could not hold that."""
+    return n / d
+
+
+@quotient.defjvp
+def _quotient_jvp(primals, tangents):  # type: ignore[no-untyped-def]
+    (n, d), (dn, dd) = primals, tangents
+    value = quotient(n, d)
+    return value, quotient(dn - value * dd, d)

@@ -1,0 +1,166 @@
+"""Every image of a set against every other, where all that can be had once per image is had once."""
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics
+from jaxssim.conventions import Convention
+from jaxssim.inputs import Layout
+from jaxssim.multiscale import MS_SSIM_WEIGHTS
+from jaxssim.resampling import Field
+from jaxssim.statistics import Local
+
+BLOCK = 2**22  # pixels that are compared at once: what bounds the memory
+Features = Any
+Functions = tuple[Callable[[jax.Array, jax.Array], Features], Callable[[Features, Features], jax.Array]]
+
+
+def pairwise(
+    images: ArrayLike, *, metric: str = "ssim", channel_axis: int | None = inputs.LAST, **options: Any
+) -> jax.Array:
+    """How alike each two of n images are.
+
+    Args:
+        images: (n, height, width, channels), of any type that `jaxssim.ssim` takes.
+        metric: "mse", "ssim", "ms_ssim" or "cw_ssim".
+        channel_axis: None where there are no channels, or the axis that holds them, counted from the end.
+        options: of "ssim" `data_range`, one number, and `convention`; of "ms_ssim" these and `weights`; of "cw_ssim"
+            `levels`, `orientations`, `guard` and `k`: as the function of that name takes them.
+
+    Returns:
+        (n, n), symmetric: what the function named by `metric` gives for images i and j. Of "mse" that is an error, in
+        the square of the images' units.
+
+    Raises:
+        ValueError: as that function, for another metric, and for images without an axis in front.
+        TypeError: for an option that the metric does not take.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}, got {metric!r}")
+    layout = Layout(2, channel_axis)
+    images = inputs.check_image("images", images, layout)
+    if len(inputs.split(images.shape, *layout)[0]) != 1 or len(images) == 0:
+        raise ValueError(
+            "images must be (n, height, width, channels) with n at least 1, or (n, height, width) with "
+            f"channel_axis=None, got the shape {images.shape} with channel_axis={channel_axis}"
+        )
+    if channel_axis is not None:
+        images, layout = jnp.moveaxis(images, channel_axis, -1), Layout(2, -1)
+    functions, data_range = METRICS[metric](images, layout, **options)
+    return _matrix(functions, images, data_range, layout)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _matrix(functions: Functions, images: jax.Array, data_range: jax.Array, layout: Layout) -> jax.Array:
+    """Features of every image, then the metric of every pair."""
+    features_of, compare = functions
+    images = inputs.canonical(images, layout, inputs.statistics_type(images, images))
+    scale = 1 / inputs.canonical_range(data_range, images[0], layout)
+    size = max(1, BLOCK // math.prod(images.shape[1:]))
+    features = _in_blocks(lambda image: features_of(image, scale), images, size)
+
+    def value(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return compare(*(jax.tree.map(operator.itemgetter(index), features) for index in pair))
+
+    pairs = tuple(map(jnp.asarray, np.triu_indices(len(images))))
+    values = _in_blocks(value, pairs, size)
+    return jnp.zeros((len(images),) * 2, values.dtype).at[pairs].set(values).at[pairs[::-1]].set(values)
+
+
+def _in_blocks(function: Callable[[Any], Any], arrays: Any, size: int) -> Any:
+    """`function` of every entry, at most `size` at once, in blocks of one size: another would compile it again."""
+    count = len(jax.tree.leaves(arrays)[0])
+    size = -(-count // -(-count // size))
+    entries = np.minimum(np.arange(-(-count // size) * size), count - 1)
+    mapped = lax.map(lambda i: function(jax.tree.map(operator.itemgetter(i), arrays)), entries, batch_size=size)
+    return jax.tree.map(lambda a: a[:count], mapped)
+
+
+def _mse(images: jax.Array, layout: Layout) -> tuple[Functions, Any]:
+    return (_image, _squared_error), 1.0
+
+
+def _image(image: jax.Array, scale: jax.Array) -> jax.Array:
+    return image
+
+
+def _squared_error(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.square(x - y).mean()
+
+
+def _ssim(
+    images: jax.Array, layout: Layout, *, data_range: Any = None, convention: Convention = conventions.WANG2004
+) -> tuple[Functions, Any]:
+    pair = inputs.check(images[0], images[0], data_range, None, convention, layout)
+    return _structural((1.0,), convention), pair.data_range
+
+
+def _ms_ssim(
+    images: jax.Array,
+    layout: Layout,
+    *,
+    data_range: Any = None,
+    weights: Sequence[float] = MS_SSIM_WEIGHTS,
+    convention: Convention = conventions.WANG2004,
+) -> tuple[Functions, Any]:
+    pair, weights, convention, _ = multiscale.check(images[0], images[0], data_range, None, weights, convention, layout)
+    return _structural(weights, convention), pair.data_range
+
+
+class Scale(NamedTuple):
+    """An image at one scale, with the moments of its windows."""
+
+    field: Field
+    mean: jax.Array
+    var: jax.Array
+
+
+@functools.cache
+def _structural(weights: tuple[float, ...], convention: Convention) -> Functions:
+    """SSIM, or MS-SSIM where there are several weights.
+
+    Of the sum and the difference of two images only the difference is new to a pair: its moments and the images' own
+    say all.
+    """
+    taps = convention.window.taps(2)
+    pad = functools.partial(resampling.pad, widths=statistics.radii(taps), padding=convention.padding)
+
+    def scales(image: jax.Array, scale: jax.Array) -> list[Scale]:
+        level = statistics.level(image, None, 2)
+        field = Field((image - level) * scale, level * scale)
+        field = resampling.downsample(field, convention.downsample, 2)
+        found = []
+        for _ in weights:
+            framed = pad(field) if convention.average == "all" else field
+            mean, var, _ = statistics.moments(framed, taps)
+            found.append(Scale(framed, mean, var))
+            field = resampling.shrink(field, 2, 2)
+        return found
+
+    def shortfall(x: Scale, y: Scale, formula: formulas.Formula) -> jax.Array:
+        v = Field(x.field.about - y.field.about, x.field.level - y.field.level)
+        mean_v, var_v, _ = statistics.moments(v, taps)
+        var_u = jnp.maximum(2 * (x.var + y.var) - var_v, 0)
+        local = Local(x.mean + y.mean, mean_v, var_u, var_v)
+        return statistics.average(formula(local, convention, taps), v, taps)
+
+    def similarity(x: list[Scale], y: list[Scale]) -> jax.Array:
+        kinds = [formulas.contrast_structure] * (len(weights) - 1) + [formulas.dissimilarity]
+        shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, kinds, strict=True)]
+        if len(weights) == 1:
+            return 1 - shortfalls[0].mean(-1)
+        return 1 - multiscale.weighted_product(shortfalls, weights).mean(-1)
+
+    return scales, similarity
+
+
+METRICS = {"mse": _mse, "ssim": _ssim, "ms_ssim": _ms_ssim}
