@@ -86,8 +86,7 @@ def ms_ssim_l1_loss(
         y: of the same shape.
         data_range: the largest minus the smallest value allowed.
         alpha: the share of the structural term, within [0, 1].
-        sigmas: standard deviations of the windows in pixels, the coarsest last; smaller ones for images of less than
-            33 pixels.
+        sigmas: standard deviations of the windows in pixels, rising; smaller ones for images of less than 33 pixels.
         mask: which pixels count.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: None where there are no channels, or the axis that holds them, counted from the end.
@@ -98,25 +97,26 @@ def ms_ssim_l1_loss(
     layout = Layout(spatial_ndim, channel_axis)
     if not (isinstance(alpha, numbers.Real) and 0 <= alpha <= 1):
         raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
-    if not (len(sigmas) and all(isinstance(s, numbers.Real) and 0 < s < math.inf for s in sigmas)):
-        raise ValueError(f"sigmas must be positive numbers of pixels, the coarsest last, got {sigmas!r}")
+    positive = all(isinstance(s, numbers.Real) and 0 < float(s) < math.inf for s in sigmas)
+    if not (len(sigmas) and positive and sorted(sigmas) == list(sigmas)):
+        raise ValueError(f"sigmas must be positive numbers of pixels in rising order, got {sigmas!r}")
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
-    windows = tuple(Gaussian(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1), float(sigma)) for sigma in sigmas)
+    sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
     pair = inputs.check(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
-    return _zhao2017(pair, float(alpha), windows, layout).mean()
+    return _zhao2017(pair, float(alpha), sizes, tuple(map(float, sigmas)), layout).mean()
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _zhao2017(pair: Pair, alpha: float, windows: tuple[Gaussian, ...], layout: Layout) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[float, ...], layout: Layout) -> jax.Array:
     """The mix of every pixel about which the coarsest window lies inside the image, averaged over each image."""
     u, v = statistics.sum_and_difference(pair, layout)
-    largest = max(window.size for window in windows)
     shortfall = jnp.zeros(())
-    for window in windows:
-        rim = ((largest - window.size) // 2,) * 2
-        taps, convention = window.taps(layout.spatial_ndim), Convention(window=window)
-        local = statistics.local(*(resampling.crop(field, (rim,) * layout.spatial_ndim) for field in (u, v)), taps)
+    for size, sigma in zip(sizes, sigmas, strict=True):
+        rims = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim
+        convention = Convention(window=Gaussian(size, sigma))
+        taps = convention.window.taps(layout.spatial_ndim)
+        local = statistics.local(resampling.crop(u, rims), resampling.crop(v, rims), taps)
         shortfall = formulas.union(shortfall, formulas.contrast_structure(local, convention, taps))
     shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
     distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))

@@ -61,7 +61,7 @@ class Average:
 
     def compute(self) -> jax.Array:
         """The mean so far, a scalar; NaN where there were no images."""
-        return (self.total + self.rounded_off) / jnp.asarray(self.count, jnp.float32)
+        return jnp.asarray(self.total + self.rounded_off) / self.count
 
     def merge(self, *others: "Average") -> None:
         """Add what other averages of the same metric have seen, as other processes do."""

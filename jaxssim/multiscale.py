@@ -63,7 +63,7 @@ def ms_ssim(
 
 def check(x, y, data_range, mask, weights, convention, layout):  # type: ignore[no-untyped-def]
     """The arguments of `dissimilarity`, or a ValueError that says what to pass."""
-    if not (len(weights) and all(isinstance(w, numbers.Real) and 0 < w < math.inf for w in weights)):
+    if not (len(weights) and all(isinstance(w, numbers.Real) and 0 < float(w) < math.inf for w in weights)):
         raise ValueError(f"weights must be positive numbers, one a scale, got {weights!r}; see jaxssim.MS_SSIM_WEIGHTS")
     inputs.check_convention(convention)
     convention = dataclasses.replace(convention, downsample=None)

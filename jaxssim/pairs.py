@@ -47,16 +47,16 @@ def pairwise(
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}, got {metric!r}")
     layout = Layout(2, channel_axis)
-    images = inputs.check_image("images", images, layout)
-    if len(inputs.split(images.shape, *layout)[0]) != 1 or len(images) == 0:
+    stack = inputs.check_image("images", images, layout)
+    if len(inputs.split(stack.shape, *layout)[0]) != 1 or len(stack) == 0:
         raise ValueError(
             "images must be (n, height, width, channels) with n at least 1, or (n, height, width) with "
-            f"channel_axis=None, got the shape {images.shape} with channel_axis={channel_axis}"
+            f"channel_axis=None, got the shape {stack.shape} with channel_axis={channel_axis}"
         )
     if channel_axis is not None:
-        images, layout = jnp.moveaxis(images, channel_axis, -1), Layout(2, -1)
-    functions, data_range = METRICS[metric](images, layout, **options)
-    return _matrix(functions, images, data_range, layout)
+        stack, layout = jnp.moveaxis(stack, channel_axis, -1), Layout(2, -1)
+    functions, data_range = METRICS[metric](stack, layout, **options)
+    return _matrix(functions, stack, data_range, layout)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

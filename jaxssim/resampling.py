@@ -1,5 +1,6 @@
 """What is done to an image before its windows are taken: padding, shrinking, cropping; about its level, by weight."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -85,8 +86,6 @@ def _block_mean(image: jax.Array, factor: int, spatial_ndim: int) -> jax.Array:
         widths[axis] = (before, max(0, after))
         image = jnp.pad(image, widths, mode="symmetric")
         stop = before + length + after
-        image = (
-            sum(lax.slice_in_dim(image, start, stop - factor + 1 + start, factor, axis) for start in range(factor))
-            / factor
-        )
+        parts = [lax.slice_in_dim(image, start, stop - factor + 1 + start, factor, axis) for start in range(factor)]
+        image = functools.reduce(jnp.add, parts) / factor
     return image

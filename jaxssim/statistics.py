@@ -193,9 +193,10 @@ def _masked_total_variance(
         m, v, w = (shifts(array, len(taps), axis=axis, step=step) for array in (mean, variance, weight))
         total = jnp.where(total == 0, 1, total)
         share = [tap * part / total for tap, part in zip(taps, w, strict=True)]
-        centre = sum(s * part for s, part in zip(share, m, strict=True))
+        nothing = jnp.zeros_like(m[0])
+        centre = sum((s * part for s, part in zip(share, m, strict=True)), nothing)
         spread = (s * (inner + (part - centre) ** 2) for s, part, inner in zip(share, m, v, strict=True))
-        return centre, sum(spread)
+        return centre, sum(spread, nothing)
 
     return separate(law)(mean, variance, weight, total)
 

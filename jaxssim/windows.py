@@ -66,7 +66,7 @@ def _gaussian(size: int, sigma: float) -> Taps:
     return tuple((weights / weights.sum()).tolist())
 
 
-def _each(value, spatial_ndim: int, name: str) -> tuple:  # type: ignore[no-untyped-def, type-arg]
+def _each(value, spatial_ndim: int, name: str) -> tuple:  # type: ignore[no-untyped-def]
     """One number for each axis."""
     values = value if isinstance(value, tuple) else (value,) * spatial_ndim
     if len(values) != spatial_ndim:

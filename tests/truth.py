@@ -14,27 +14,31 @@ PHOTOGRAPHS = (
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def dissimilarity(x, y, taps, data_range, *, sample=False, k1=0.01, k2=0.03):
-    """1 - SSIM at every window, `taps` along each axis, of images (*spatial, channels), in float64."""
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+def local_mean(image, taps):
+    """The weighted mean over every window of an image (*spatial, ...), `taps` along each axis, in float64."""
+    image = np.asarray(image, np.float64)
+    for axis, weights in enumerate(taps):
+        image = np.moveaxis(image, axis, 0)
+        length = len(image) - len(weights) + 1
+        image = np.moveaxis(sum(w * image[i : i + length] for i, w in enumerate(weights)), 0, axis)
+    return image
 
-    def mean(image):
-        for axis, weights in enumerate(taps):
-            image = np.moveaxis(image, axis, 0)
-            length = len(image) - len(weights) + 1
-            image = np.moveaxis(sum(w * image[i : i + length] for i, w in enumerate(weights)), 0, axis)
-        return image
+
+def dissimilarity(x, y, taps, data_range, *, sample=False, k1=0.01, k2=0.03, structure_only=False):
+    """1 - SSIM, or 1 - contrast · structure, at every window of images (*spatial, channels), in float64."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
 
     def variance(image):
         image = image - image.mean()
-        return mean(image**2) - mean(image) ** 2
+        return local_mean(image**2, taps) - local_mean(image, taps) ** 2
 
     n = math.prod(map(len, taps))
     bessel = n / (n - 1) if sample else 1.0
     c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
     structure = bessel * variance(x - y) / (bessel * (variance(x) + variance(y)) + c2)
-    luminance = mean(x - y) ** 2 / (mean(x) ** 2 + mean(y) ** 2 + c1)
-    return structure + luminance - structure * luminance
+    mean_x, mean_y = local_mean(x, taps), local_mean(y, taps)
+    luminance = local_mean(x - y, taps) ** 2 / (mean_x**2 + mean_y**2 + c1)
+    return structure if structure_only else structure + luminance - structure * luminance
 
 
 def photograph(name):

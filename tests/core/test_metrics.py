@@ -1,0 +1,144 @@
+"""Running averages: every image counts alike, however batches are cut, by whichever process."""
+
+import functools
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxssim
+from jaxssim.metrics import Average
+
+
+def images(n=11):
+    x, y = np.random.default_rng(0).random((2, n, 16, 14, 3), np.float32)
+    return x, 0.6 * x + 0.4 * y
+
+
+def batches(size):
+    x, y = images()
+    return [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 11])
+@pytest.mark.parametrize("metric", [jaxssim.ssim, jaxssim.psnr, jaxssim.dssim])
+def test_exact_however_batches_are_cut(metric, size):
+    average = Average(metric, data_range=1.0)
+    for x, y in batches(size):
+        average.update(x=x, y=y)
+    expected = np.mean(np.float64(metric(*images(), data_range=1.0)))
+    np.testing.assert_allclose(average.compute(), expected, rtol=2e-7)
+    assert average.count == 11
+
+
+def test_no_images_and_reset():
+    average = Average(data_range=1.0, keep=True)
+    assert np.isnan(average.compute())
+    x, y = images()
+    average.update(x=x, y=x)
+    average.reset()
+    assert np.isnan(average.compute())
+    assert average.values == ()
+    average.update(x=x, y=y)
+    np.testing.assert_allclose(average.compute(), jaxssim.ssim(x, y, data_range=1.0).mean(), rtol=1e-6)
+
+
+def test_values_on_request():
+    kept, plain = Average(data_range=1.0, keep=True), Average(data_range=1.0)
+    for x, y in batches(4):
+        kept.update(x=x, y=y)
+        plain.update(x=x, y=y)
+    np.testing.assert_allclose(np.concatenate(kept.values), jaxssim.ssim(*images(), data_range=1.0), atol=2e-7)
+    assert plain.values == ()
+
+
+def test_images_that_fill_a_batch_up_do_not_count():
+    x, y = images(8)
+    valid = np.arange(8) < 5
+    average = Average(data_range=1.0, keep=True)
+    average.update(x=np.where(valid[:, None, None, None], x, np.nan), y=y, valid=valid)
+    np.testing.assert_allclose(average.compute(), jaxssim.ssim(x[:5], y[:5], data_range=1.0).mean(), rtol=1e-6)
+    assert np.concatenate(average.values).shape == (5,)
+
+
+def test_through_jit_without_compiling_anew():
+    traces = 0
+
+    @jax.jit
+    def step(average, x, y):
+        nonlocal traces
+        traces += 1
+        average.update(x=x, y=y)
+        return average
+
+    average = Average(data_range=1.0)
+    x, y = images(12)
+    for i in range(0, 12, 3):
+        average = step(average, x[i : i + 3], y[i : i + 3])
+    assert traces == 1
+    np.testing.assert_allclose(average.compute(), jaxssim.ssim(x, y, data_range=1.0).mean(), rtol=1e-6)
+
+
+def test_parts_of_several_processes_merge():
+    whole, parts = Average(data_range=1.0, keep=True), []
+    for x, y in batches(3):
+        whole.update(x=x, y=y)
+        part = Average(data_range=1.0, keep=True)
+        part.update(x=x, y=y)
+        parts.append(pickle.loads(pickle.dumps(jax.device_get(part))))
+    first, *others = parts
+    first.merge(*others)
+    np.testing.assert_allclose(first.compute(), whole.compute(), rtol=1e-7)
+    np.testing.assert_array_equal(np.concatenate(first.values), np.concatenate(whole.values))
+    assert first.count == whole.count == 11
+
+
+def test_gathered_leaves_merge():
+    """What `process_allgather` gives: each number stacked along a first axis of processes."""
+    parts = []
+    for x, y in batches(4):
+        part = Average(data_range=1.0)
+        part.update(x=x, y=y)
+        parts.append(part)
+    gathered = jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
+    total = Average(data_range=1.0)
+    total.merge(*(jax.tree.map(lambda leaf, i=i: leaf[i], gathered) for i in range(3)))
+    np.testing.assert_allclose(total.compute(), jaxssim.ssim(*images(), data_range=1.0).mean(), rtol=1e-6)
+
+
+def test_a_million_values_keep_their_digits():
+    values = (0.9 + 0.1 * np.random.default_rng(0).random((1000, 1000))).astype(np.float32)
+
+    @jax.jit
+    def run(average, values):
+        def step(average, batch):
+            average.update(x=batch, y=batch)
+            return average, None
+
+        return jax.lax.scan(step, average, values)[0]
+
+    start = jax.tree.map(jnp.asarray, Average(lambda x, y: x))
+    average = run(start, values)
+    np.testing.assert_allclose(average.compute(), np.float64(values).mean(), rtol=2e-7)
+    assert average.rounded_off != 0
+
+
+def test_beside_the_metrics_of_flax():
+    nnx = pytest.importorskip("flax.nnx")
+    theirs, ours = nnx.metrics.Average(), Average(jaxssim.mse)
+    for metric in (theirs, ours):
+        metric.reset()
+    for x, y in batches(4):
+        updates = dict(values=jaxssim.mse(x, y), x=x, y=y)
+        for metric in (theirs, ours):
+            metric.update(**updates)
+    np.testing.assert_allclose(ours.compute(), theirs.compute(), rtol=1e-6)
+
+
+def test_any_metric_will_do():
+    x, y = images()
+    average = Average(functools.partial(jaxssim.ssim, convention=jaxssim.conventions.SKIMAGE, data_range=1.0))
+    average.update(x=x, y=y)
+    assert average.compute() != jaxssim.ssim(x, y, data_range=1.0).mean()

@@ -1,0 +1,134 @@
+"""The matrix of all pairs against the metrics themselves, a pair at a time."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+import jaxssim
+from jaxssim import Convention, Gaussian, conventions, pairs
+
+SMALL = Convention(window=Gaussian(5, 1.0))
+CASES = {
+    "mse": ("mse", {}),
+    "ssim": ("ssim", dict(data_range=1.0)),
+    "skimage": ("ssim", dict(data_range=1.0, convention=conventions.SKIMAGE)),
+    "kornia": ("ssim", dict(data_range=1.0, convention=conventions.KORNIA)),
+    "ms_ssim": ("ms_ssim", dict(data_range=1.0, weights=(0.3, 0.7), convention=SMALL)),
+    "ms_ssim of all": ("ms_ssim", dict(data_range=1.0, weights=(0.3, 0.7), convention=conventions.OPENCV)),
+    "cw_ssim": ("cw_ssim", dict(levels=2, orientations=4)),
+}
+
+
+# Two values of float32, each within 2e-7 of float64.
+CLOSE = 4e-7
+
+
+def images(n=5, shape=(34, 37, 3)):
+    stack = np.random.default_rng(0).random((max(n, 4), *shape), np.float32)
+    stack[1] = stack[0]
+    stack[2] = 0.9 * stack[0] + 0.1 * stack[2]
+    stack[3] = 1 - stack[0]
+    return stack[:n]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_entry_is_the_metric_of_its_pair(name):
+    metric, options = CASES[name]
+    stack = images()
+    one = getattr(jaxssim, metric)
+    expected = [one(np.broadcast_to(image, stack.shape), stack, **options) for image in stack]
+    matrix = jaxssim.pairwise(stack, metric=metric, **options)
+    np.testing.assert_allclose(matrix, expected, atol=1e-6 if metric == "cw_ssim" else CLOSE)
+    np.testing.assert_array_equal(matrix, matrix.T)
+
+
+@pytest.mark.parametrize("size", [1, 34 * 37 * 3 * 4, 10**9])
+def test_blocks_of_any_size_give_the_same(size, monkeypatch):
+    jax.clear_caches()
+    monkeypatch.setattr(pairs, "BLOCK", size)
+    stack = images(6)
+    expected = [jaxssim.ssim(np.broadcast_to(image, stack.shape), stack, data_range=1.0) for image in stack]
+    np.testing.assert_allclose(jaxssim.pairwise(stack, data_range=1.0), expected, atol=CLOSE)
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_images(n):
+    assert jaxssim.pairwise(images(n), data_range=1.0).tolist() == [[1.0] * n] * n
+
+
+def test_layouts_and_types():
+    stack = images()
+    expected = jaxssim.pairwise(stack, data_range=1.0)
+    for axis in (-3, -4):
+        moved = np.moveaxis(stack, -1, axis)
+        np.testing.assert_array_equal(jaxssim.pairwise(moved, data_range=1.0, channel_axis=axis), expected)
+    grey = jaxssim.pairwise(stack[..., 0], data_range=1.0, channel_axis=None)
+    np.testing.assert_array_equal(grey, jaxssim.pairwise(stack[..., :1], data_range=1.0))
+    integers = np.uint8(255 * stack)
+    np.testing.assert_allclose(jaxssim.pairwise(integers)[0, 3], jaxssim.ssim(integers[0], integers[3]), atol=CLOSE)
+
+
+def test_images_far_from_zero_and_from_each_other():
+    rng = np.random.default_rng(0)
+    offsets = np.asarray([60000, 60000, 59000, 100]).reshape(-1, 1, 1, 1)
+    stack = (offsets + rng.integers(-3, 4, (4, 34, 37, 1))).astype(np.float32)
+    expected = [jaxssim.ssim(np.broadcast_to(image, stack.shape), stack, data_range=255.0) for image in stack]
+    np.testing.assert_allclose(jaxssim.pairwise(stack, data_range=255.0), expected, atol=5e-7)
+
+
+def test_nan_stays_with_its_image():
+    stack = images()
+    stack[2, 3, 4] = np.nan
+    nan = np.isnan(jaxssim.pairwise(stack, data_range=1.0))
+    np.testing.assert_array_equal(nan, (np.arange(5) == 2) | (np.arange(5) == 2)[:, None])
+
+
+@pytest.mark.parametrize("name", ["mse", "ssim", "ms_ssim", "cw_ssim"])
+def test_derivatives_are_those_of_the_metrics(name):
+    metric, options = CASES[name]
+    stack = images(3, (16, 14, 1))
+    if name == "cw_ssim":
+        stack = images(3, (40, 44, 1))
+    one = getattr(jaxssim, metric)
+    gradient = jax.grad(lambda s: jaxssim.pairwise(s, metric=metric, **options)[0, 2])(stack)
+    expected = jax.grad(lambda s: one(s[0], s[2], **options))(stack)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert np.isfinite(jax.grad(lambda s: jaxssim.pairwise(s, metric=metric, **options).sum())(stack)).all()
+
+
+def test_a_new_data_range_does_not_compile_anew():
+    stack = images()
+    chex.clear_trace_counter()
+    traced = jax.jit(chex.assert_max_traces(lambda s, r: jaxssim.pairwise(s, data_range=r), n=1))
+    first, second = traced(stack, 1.0), traced(stack, 2.0)
+    assert (first[0, 2] < second[0, 2]).all()
+    jaxssim.pairwise(stack, data_range=1.0)
+    compiled = pairs._matrix._cache_size()
+    jaxssim.pairwise(stack, data_range=3.0)
+    assert pairs._matrix._cache_size() == compiled
+
+
+class TestErrors:
+    def test_metric(self):
+        with pytest.raises(ValueError, match=r"metric must be one of 'mse', 'ssim', 'ms_ssim', 'cw_ssim', got 'psnr'"):
+            jaxssim.pairwise(images(), metric="psnr", data_range=1.0)
+
+    def test_shape(self):
+        with pytest.raises(ValueError, match=r"images must be \(n, height, width, channels\).*\(34, 37, 3\)"):
+            jaxssim.pairwise(images()[0], data_range=1.0)
+        with pytest.raises(ValueError, match=r"images must be .*\(0, 34, 37, 3\)"):
+            jaxssim.pairwise(images()[:0], data_range=1.0)
+        with pytest.raises(ValueError, match="images has type int64"):
+            jaxssim.pairwise(images().astype(np.int64))
+
+    def test_data_range(self):
+        with pytest.raises(ValueError, match="data_range must be given"):
+            jaxssim.pairwise(images())
+        with pytest.raises(ValueError, match="data_range has shape"):
+            jaxssim.pairwise(images(), data_range=np.ones(5))
+
+    def test_an_option_of_another_metric(self):
+        with pytest.raises(TypeError, match="levels"):
+            jaxssim.pairwise(images(), data_range=1.0, levels=3)
