@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, structural
+from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, structural, wavelet
 from jaxssim.conventions import Convention
 from jaxssim.inputs import Layout, Pair
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
@@ -105,6 +105,27 @@ def ms_ssim_l1_loss(
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
     pair = inputs.check(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
     return _zhao2017(pair, float(alpha), sizes, tuple(map(float, sigmas)), layout).mean()
+
+
+def cw_ssim_loss(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    levels: int = 4,
+    orientations: int = 8,
+    guard: int = 0,
+    k: float = 0.0,
+    channel_axis: int | None = inputs.LAST,
+) -> jax.Array:
+    """The mean over the batch of 1 - CW-SSIM, precise however close to 0.
+
+    Arguments and errors are those of `jaxssim.cw_ssim`.
+
+    Returns:
+        A scalar within [0, 1]: 0 for identical images.
+    """
+    checked = wavelet.check(x, y, levels, orientations, guard, k, channel_axis)
+    return wavelet.of_images(*checked, channel_axis).mean()
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics
+from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, wavelet
 from jaxssim.conventions import Convention
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
@@ -163,4 +163,25 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
     return scales, similarity
 
 
-METRICS = {"mse": _mse, "ssim": _ssim, "ms_ssim": _ms_ssim}
+def _cw_ssim(
+    images: jax.Array, layout: Layout, *, levels: int = 4, orientations: int = 8, guard: int = 0, k: float = 0.0
+) -> tuple[Functions, Any]:
+    one = images[0]
+    *_, checked, setting = wavelet.check(one, one, levels, orientations, guard, k, layout.channel_axis)
+    return _wavelet(setting, float(checked)), 1.0
+
+
+@functools.cache
+def _wavelet(setting: wavelet.Setting, k: float) -> Functions:
+    """CW-SSIM: the pyramid is had once per image."""
+
+    def bands(image: jax.Array, scale: jax.Array) -> wavelet.Bands:
+        return wavelet.bands(jnp.moveaxis(image, -1, 0), setting)
+
+    def similarity(x: wavelet.Bands, y: wavelet.Bands) -> jax.Array:
+        return 1 - wavelet.dissimilarity(x, y, jnp.asarray(k, x.unit.dtype))
+
+    return bands, similarity
+
+
+METRICS = {"mse": _mse, "ssim": _ssim, "ms_ssim": _ms_ssim, "cw_ssim": _cw_ssim}

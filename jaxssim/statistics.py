@@ -17,6 +17,7 @@ A mask is the same law with a third quantity carried along the axes, the weight 
 """
 
 import functools
+import math
 from typing import NamedTuple, cast
 
 import jax
@@ -123,12 +124,18 @@ def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
     """
     grid = (..., *(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1]), slice(None))
     sample = x[grid] if mask is None else jnp.where(mask[grid] > 0, x[grid], jnp.nan)
-    quantile = jnp.quantile if mask is None else jnp.nanquantile
-    axes = tuple(range(-1 - spatial_ndim, -1))
-    low, high = quantile(sample, jnp.asarray([0.05, 0.95], x.dtype), axes, method="nearest", keepdims=True)
+    *batch, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
+    pixels = math.prod(sample.shape[-1 - spatial_ndim : -1])
+    ordered = jnp.sort(sample.reshape(*batch, pixels, channels), -2)  # NaN comes last
+    rank = lax.broadcasted_iota(x.dtype, ordered.shape, len(batch))
+    last = (~jnp.isnan(ordered)).sum(-2, keepdims=True) - 1
+    low, high = (
+        jnp.where(rank == jnp.round(share * last), ordered, 0).sum(-2, keepdims=True) for share in (0.05, 0.95)
+    )
     nearest = jnp.clip(jnp.zeros_like(low), low, high)
+    constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     # The barrier keeps XLA from choosing the level anew at every pixel.
-    return lax.optimization_barrier(lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0)))
+    return lax.optimization_barrier(constant.reshape(*batch, *(1,) * spatial_ndim, channels))
 
 
 def radii(taps: Windows) -> tuple[int, ...]:

@@ -2,18 +2,25 @@
 
 import dataclasses
 
+import jax
+import ml_dtypes
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform
 
-# A handful of shapes and windows: each new one compiles.
-WINDOWS = st.sampled_from([Gaussian(5, 1.0), Uniform(3), Gaussian(11, 1.5)])
-SHAPES = st.sampled_from([(13, 12, 3), (2, 11, 17, 1)])
-CONVENTIONS = st.builds(
-    Convention, window=WINDOWS, covariance=st.sampled_from(["population", "sample"]), padding=st.just("valid")
+# A handful of shapes, types and conventions: each new one compiles.
+SHAPES = st.sampled_from([(13, 12, 3), (2, 1, 11, 17, 1)])
+CONVENTIONS = st.sampled_from(
+    [
+        Convention(),
+        Convention(window=Uniform(3), covariance="sample"),
+        Convention(window=Gaussian((3, 5), (0.5, 1.0)), padding="reflect", average="all"),
+        Convention(window=Gaussian(11, 3.0), padding="symmetric", average="all", covariance="sample", k1=0.05, k2=0.01),
+    ]
 )
 
 
@@ -31,7 +38,47 @@ def pairs(draw):
     return x.astype(np.float32), y.astype(np.float32), draw(CONVENTIONS)
 
 
-@settings(deadline=None, max_examples=150)
+@st.composite
+def small_pairs(draw):
+    """Two images of any type, within some data ranges of 0, and their data range."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dtype = np.dtype(draw(st.sampled_from(["float32", "float16", "uint8", "uint16", ml_dtypes.bfloat16])))
+    data_range = np.iinfo(dtype).max if dtype.kind == "u" else 1.0
+    x, other = rng.random((2, *draw(st.sampled_from([(18, 21, 3), (2, 19, 18, 1)]))))
+    y = np.clip(draw(st.sampled_from([1.0, 0.7, 0.0, -1.0])) * (x - 0.5) + 0.5 + 0.2 * (other - 0.5), 0, 1)
+    return (x * data_range).astype(dtype), (y * data_range).astype(dtype), float(data_range)
+
+
+SCALES = dict(weights=(0.3, 0.7), convention=Convention(window=Gaussian(5, 1.0)))
+FAMILY = {
+    "ssim": lambda x, y, r: jaxssim.ssim(x, y, data_range=r),
+    "ms_ssim": lambda x, y, r: jaxssim.ms_ssim(x, y, data_range=r, **SCALES),
+    "cw_ssim": lambda x, y, r: jaxssim.cw_ssim(x, y, levels=2, orientations=3),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+@settings(deadline=None, max_examples=30)
+@given(small_pairs())
+def test_each_of_the_family(name, pair):
+    metric, (x, y, data_range) = FAMILY[name], pair
+    values = metric(x, y, data_range)
+    assert values.dtype == np.float32
+    assert values.min() >= (-1 if name == "ssim" else 0)
+    assert values.max() <= 1
+    np.testing.assert_allclose(metric(y, x, data_range), values, atol=4e-7)
+    np.testing.assert_array_equal(metric(x, x, data_range), np.ones_like(values))
+    np.testing.assert_allclose(metric(x[..., ::-1], y[..., ::-1], data_range), values, atol=4e-7)
+    if x.ndim == 4:
+        alone = [metric(a, b, data_range) for a, b in zip(x, y, strict=True)]
+        np.testing.assert_allclose(values, alone, atol=4e-7)
+        np.testing.assert_allclose(jax.vmap(lambda a, b: metric(a, b, data_range))(x, y), values, atol=4e-7)
+    if x.dtype.kind != "u":
+        gradients = jax.grad(lambda x, y: metric(x, y, data_range).sum(), argnums=(0, 1))(x, y)
+        assert all(np.isfinite(np.float32(gradient)).all() for gradient in gradients)
+
+
+@settings(deadline=None, max_examples=100)
 @given(pairs())
 def test_bounded_symmetric_and_one_for_identity(pair):
     x, y, convention = pair
@@ -66,7 +113,7 @@ def test_blind_to_channel_order_and_flips(pair):
 @given(pairs(), st.integers(0, 2))
 def test_the_map_shifts_with_the_image(pair, shift):
     x, y, convention = pair
-    convention = dataclasses.replace(convention, window=Uniform(3))
+    convention = dataclasses.replace(convention, window=Uniform(3), padding="valid")
     options = dict(data_range=1.0, convention=convention)
     whole = jaxssim.ssim_map(x, y, **options)
     part = jaxssim.ssim_map(x[..., shift:, :, :], y[..., shift:, :, :], **options)

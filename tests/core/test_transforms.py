@@ -12,10 +12,17 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
-from jaxssim import conventions
+from jaxssim import Convention, Gaussian, conventions
 
+MASK = np.random.default_rng(1).random((24, 21)) < 0.7
+SCALES = dict(weights=(0.4, 0.6), convention=Convention(window=Gaussian(7, 1.5)))
 METRICS = {
     "ssim": functools.partial(jaxssim.ssim, data_range=1.0),
+    "masked": functools.partial(jaxssim.ssim, data_range=1.0, mask=MASK),
+    "kornia": functools.partial(jaxssim.ssim, data_range=1.0, convention=conventions.KORNIA),
+    "ms_ssim": functools.partial(jaxssim.ms_ssim, data_range=1.0, **SCALES),
+    "components": lambda x, y: jnp.stack(jaxssim.ssim_components(x, y, data_range=1.0), 1 if x.ndim == 4 else 0),
+    "cw_ssim": functools.partial(jaxssim.cw_ssim, levels=2, orientations=3),
     "dssim": functools.partial(jaxssim.dssim, data_range=1.0),
     "ssim_map": functools.partial(jaxssim.ssim_map, data_range=1.0),
     "skimage_map": functools.partial(jaxssim.ssim_map, data_range=1.0, convention=conventions.SKIMAGE),
@@ -32,6 +39,15 @@ def batch(*shape):
 
 def loss(x, y):
     return jaxssim.ssim_loss(x, y, data_range=1.0)
+
+
+LOSSES = {
+    "ssim_loss": loss,
+    "masked": lambda x, y: jaxssim.ssim_loss(x, y, data_range=1.0, mask=MASK),
+    "ms_ssim_loss": lambda x, y: jaxssim.ms_ssim_loss(x, y, data_range=1.0, **SCALES),
+    "ms_ssim_l1_loss": lambda x, y: jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0, sigmas=(0.5, 1.0, 2.0)),
+    "cw_ssim_loss": lambda x, y: jaxssim.cw_ssim_loss(x, y, levels=2, orientations=3),
+}
 
 
 class TestVariants(chex.TestCase):
@@ -93,7 +109,7 @@ def test_an_empty_batch():
 
 
 def test_no_rank_is_promoted():
-    x, y = batch(2, 16, 16, 3)
+    x, y = batch(2, 24, 21, 3)
     with jax.numpy_rank_promotion("raise"):
         for metric in METRICS.values():
             metric(x, y)
@@ -146,19 +162,20 @@ def test_a_convention_passes_through_jit():
         np.testing.assert_allclose(through(x, y, convention), expected, atol=2e-7)
 
 
-def test_scan_checkpoint_and_export():
-    x, y = batch(4, 16, 16, 3)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_scan_checkpoint_and_export(loss):
+    x, y = batch(4, 24, 21, 3)
     expected = jax.vmap(loss)(x, y)
     _, scanned = lax.scan(lambda _, pair: (None, loss(*pair)), None, (x, y))
     np.testing.assert_allclose(scanned, expected, rtol=1e-6)
     gradient = jax.grad(loss)(x, y)
-    np.testing.assert_allclose(jax.grad(jax.checkpoint(loss))(x, y), gradient, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(jax.grad(jax.checkpoint(loss))(x, y), gradient, rtol=1e-4, atol=1e-8)
     from jax import export
 
     for function, value in ((loss, loss(x, y)), (jax.grad(loss), gradient)):
         exported = export.export(jax.jit(function), platforms=("cpu", "cuda", "tpu"))(x, y)
         again = export.deserialize(exported.serialize())
-        np.testing.assert_allclose(again.call(x, y), value, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(again.call(x, y), value, rtol=1e-4, atol=1e-8)
 
 
 def test_export_with_a_free_batch_size():
@@ -173,22 +190,25 @@ def test_export_with_a_free_batch_size():
         np.testing.assert_allclose(gradient, jax.grad(loss)(x[:n], y[:n]), rtol=1e-4, atol=1e-8)
 
 
-def test_shard_map_and_sharded_batches():
-    if jax.device_count() < 2:
-        pytest.skip("one device")
-    x, y = batch(8, 24, 20, 3)
-    mesh = Mesh(np.asarray(jax.devices()[:2]), ("batch",))
+@pytest.mark.parametrize("name", ["ssim", "masked", "ms_ssim", "cw_ssim"])
+def test_shard_map_and_sharded_batches(name):
+    if jax.device_count() < 4:
+        pytest.skip("fewer than four devices")
+    x, y = batch(8, 24, 21, 3)
+    mesh = Mesh(np.asarray(jax.devices()[:4]), ("batch",))
     spec = PartitionSpec("batch")
-    metric = METRICS["ssim"]
+    metric = METRICS[name]
     mapped = jax.jit(jax.shard_map(metric, mesh=mesh, in_specs=spec, out_specs=spec))
-    np.testing.assert_allclose(mapped(x, y), metric(x, y), atol=2e-7)
+    np.testing.assert_allclose(mapped(x, y), metric(x, y), atol=1e-6)
     per_image = jax.grad(lambda x, y: metric(x, y).sum())
+    expected = per_image(x, y)
     gradient = jax.jit(jax.shard_map(per_image, mesh=mesh, in_specs=spec, out_specs=spec))
-    np.testing.assert_allclose(gradient(x, y), per_image(x, y), rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(gradient(x, y), expected, rtol=1e-4, atol=1e-7)
     sharded = jax.device_put((x, y), NamedSharding(mesh, spec))
-    compiled = jax.jit(jax.grad(loss)).lower(*sharded).compile()
-    np.testing.assert_allclose(compiled(*sharded), jax.grad(loss)(x, y), rtol=1e-4, atol=1e-8)
-    assert "all-gather" not in compiled.as_text()
+    compiled = jax.jit(jax.grad(lambda x, y: metric(x, y).sum())).lower(*sharded).compile()
+    np.testing.assert_allclose(compiled(*sharded), expected, rtol=1e-4, atol=1e-7)
+    if name != "cw_ssim":  # XLA gathers what it transforms; shard_map is the way there
+        assert "all-gather" not in compiled.as_text()
 
 
 def test_nan_and_infinity_stay_in_their_image():
