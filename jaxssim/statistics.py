@@ -55,18 +55,19 @@ def sum_and_difference(pair: Pair, layout: Layout) -> tuple[Field, Field]:
     if mask is not None:
         x, y = (jnp.where(mask > 0, image, 0) for image in (x, y))
     channels = x.shape[-1]
-    level_x, level_y = (level(image, mask, spatial_ndim) for image in (x, y))
-    row_x, row_y = (jnp.tile(constant[..., 0, :], x.shape[-2]) for constant in (level_x, level_y))
+    levels = tuple(level(image, mask, spatial_ndim) for image in (x, y, x - y))
+    level_x, level_y, level_v = levels
+    row_x, row_y, row_v = (jnp.tile(constant[..., 0, :], x.shape[-2]) for constant in levels)
     # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
     x, y, folded = fold(x), fold(y), scale[..., 0]
     u = ((x - row_x) + (y - row_y)) * folded
-    v = ((x - y) - (row_x - row_y)) * folded
+    v = ((x - y) - row_v) * folded
     u, v = lax.optimization_barrier((u, v))
     if mask is not None:
         u, v = (jnp.where(fold(mask) > 0, image, 0) for image in (u, v))
     return (
         Field(unfold(u, channels), (level_x + level_y) * scale, mask),
-        Field(unfold(v, channels), (level_x - level_y) * scale, mask),
+        Field(unfold(v, channels), level_v * scale, mask),
     )
 
 
@@ -122,7 +123,8 @@ def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
     dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
     derivatives.
     """
-    grid = (..., *(slice(None, None, max(1, n // 8)) for n in x.shape[-1 - spatial_ndim : -1]), slice(None))
+    steps = (max(1, n // round(64 ** (1 / spatial_ndim))) for n in x.shape[-1 - spatial_ndim : -1])
+    grid = (..., *(slice(None, None, step) for step in steps), slice(None))
     sample = x[grid] if mask is None else jnp.where(mask[grid] > 0, x[grid], jnp.nan)
     *batch, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
     pixels = math.prod(sample.shape[-1 - spatial_ndim : -1])
@@ -132,6 +134,10 @@ def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
     low, high = (
         jnp.where(rank == jnp.round(share * last), ordered, 0).sum(-2, keepdims=True) for share in (0.05, 0.95)
     )
+    if mask is not None:  # of which the grid may have met nothing
+        axes = tuple(range(-1 - spatial_ndim, -1))
+        low = jnp.where(last < 0, jnp.where(mask > 0, x, jnp.inf).min(axes)[..., None, :], low)
+        high = jnp.where(last < 0, jnp.where(mask > 0, x, -jnp.inf).max(axes)[..., None, :], high)
     nearest = jnp.clip(jnp.zeros_like(low), low, high)
     constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     # The barrier keeps XLA from choosing the level anew at every pixel.
@@ -199,11 +205,11 @@ def _masked_total_variance(
     def law(mean: jax.Array, variance: jax.Array, weight: jax.Array, total: jax.Array) -> tuple[jax.Array, jax.Array]:
         m, v, w = (shifts(array, len(taps), axis=axis, step=step) for array in (mean, variance, weight))
         total = jnp.where(total == 0, 1, total)
-        share = [tap * part / total for tap, part in zip(taps, w, strict=True)]
+        w = [tap * part for tap, part in zip(taps, w, strict=True)]
         nothing = jnp.zeros_like(m[0])
-        centre = sum((s * part for s, part in zip(share, m, strict=True)), nothing)
-        spread = (s * (inner + (part - centre) ** 2) for s, part, inner in zip(share, m, v, strict=True))
-        return centre, sum(spread, nothing)
+        centre = sum((a * b for a, b in zip(w, m, strict=True)), nothing) / total
+        spread = (a * (c + (b - centre) ** 2) for a, b, c in zip(w, m, v, strict=True))
+        return centre, sum(spread, nothing) / total
 
     return separate(law)(mean, variance, weight, total)
 

@@ -81,6 +81,14 @@ def test_far_from_zero_but_for_a_dead_pixel(pixel):
     assert_promise(x, y, 255.0, map_error=5e-6)
 
 
+@pytest.mark.parametrize("pixel", [0, 100, 399])
+def test_a_signal_far_from_zero_but_for_a_dead_pixel(pixel):
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(59997, 60004, (400, 1)).astype(np.float32) for _ in range(2))
+    x[pixel] = 0
+    assert_promise(x, y, 255.0, spatial_ndim=1, map_error=5e-6)
+
+
 def test_channels_each_far_from_zero_in_their_own_way():
     rng = np.random.default_rng(0)
     offsets = np.asarray([60000, 100, -3000])

@@ -168,6 +168,31 @@ def test_far_from_zero():
     np.testing.assert_allclose(value, 1 - expected, atol=2e-7)
 
 
+@pytest.mark.parametrize("pixels", [2, 5])
+def test_a_few_pixels_far_from_zero(pixels):
+    """Wherever they lie: what tells how far from 0 an image is looks at a sparse grid, which may miss them all."""
+    rng = np.random.default_rng(0)
+    x, y = (534 + rng.random((16, 23, 1), np.float32) for _ in range(2))
+    for _ in range(4):
+        mask = np.zeros(16 * 23, bool)
+        mask[rng.choice(mask.size, pixels, replace=False)] = True
+        mask = mask.reshape(16, 23)
+        expected, _ = masked_dissimilarity(x, y, mask, SMALL.window.taps(2))
+        similarity = jaxssim.ssim_map(x, y, data_range=1.0, convention=SMALL, mask=mask)
+        np.testing.assert_allclose(similarity, 1 - expected, atol=5e-6)
+
+
+def test_where_images_are_the_same_their_map_is_one():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (30, 40, 1)).astype(np.float32)
+    y = x.copy()
+    y[:, 30:] += 7
+    mask = rng.random((30, 40)) < 0.3
+    similarity = jaxssim.ssim_map(x, y, data_range=255.0, convention=SMALL, mask=mask)
+    assert (similarity[:, :26] == 1).all()
+    assert (similarity[:, 26:] != 1).any()
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_derivatives_to_second_order(name):
     with jax.enable_x64(True):
