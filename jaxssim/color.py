@@ -39,12 +39,17 @@ def luma(
             missing or not positive.
     """
     image = inputs.check_image("rgb", rgb, Layout(1, channel_axis))
-    if image.shape[channel_axis] != 3:
+    if channel_axis is None or image.shape[channel_axis] != 3:
         raise ValueError(
-            f"rgb must hold red, green and blue along channel_axis={channel_axis}, got {image.shape[channel_axis]} "
-            f"channels in the shape {image.shape}"
+            f"rgb must hold red, green and blue along channel_axis, got the shape {image.shape} with "
+            f"channel_axis={channel_axis}"
         )
-    return _luma(image, inputs.check_data_range(data_range, image, image, ()), full_range, channel_axis)
+    limit = inputs.INTEGER_RANGES.get(str(image.dtype), data_range)
+    if data_range not in (None, limit):
+        raise ValueError(
+            f"data_range of {image.dtype} images is {limit}, got {data_range}; convert them to float32 for another"
+        )
+    return _luma(image, inputs.check_data_range(limit, image, image, ()), bool(full_range), channel_axis)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, statistics, structural
+from jaxssim import arguments, conventions, formulas, inputs, statistics, structural
+from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
-from jaxssim.inputs import Layout, Pair
+from jaxssim.inputs import Layout
 
 
 class Components(NamedTuple):
@@ -40,7 +41,7 @@ def ssim_components(
         contrast where their standard deviations do, and structure is their correlation.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _components(inputs.check(x, y, data_range, mask, convention, layout), convention, layout)
+    return _components(arguments.check(x, y, data_range, mask, convention, layout), convention, layout)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

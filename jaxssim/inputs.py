@@ -1,14 +1,11 @@
 """What is accepted, and the errors that teach the rest."""
 
+import numbers
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-
-from jaxssim.conventions import Convention
-from jaxssim.resampling import downsampled
 
 Shape = tuple[int, ...]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
@@ -31,47 +28,6 @@ class Layout(NamedTuple):
     crop_border: int = 0
 
 
-class Pair(NamedTuple):
-    """Two images and what belongs to them, as they came but for the checks."""
-
-    x: jax.Array
-    y: jax.Array
-    data_range: jax.Array
-    mask: jax.Array | None
-
-
-def check(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, layout: Layout) -> Pair:
-    """The two images, their data range and mask as arrays, or a ValueError that says what to pass."""
-    check_convention(convention)
-    x, y = check_images(x, y, *layout)
-    batch, spatial = split(x.shape, *layout)
-    check_size(downsampled(spatial, convention.downsample), convention)
-    if mask is not None and convention.covariance == "sample":
-        raise ValueError(
-            "mask cannot be had under a convention with sample covariance, since windows then hold no set number of "
-            'pixels; pass dataclasses.replace(convention, covariance="population")'
-        )
-    return Pair(x, y, check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout))
-
-
-def check_convention(convention: Any) -> None:
-    """A ValueError for anything that is none."""
-    if not isinstance(convention, Convention):
-        raise ValueError(
-            f"convention must be a jaxssim.Convention, got {convention!r}; pass one, as jaxssim.conventions.SKIMAGE"
-        )
-
-
-def check_size(spatial: Shape, convention: Convention) -> None:
-    """A ValueError where the window is longer than the image along some axis."""
-    sizes = tuple(map(len, convention.window.taps(len(spatial))))
-    if any(n < size for n, size in zip(spatial, sizes, strict=True)):
-        raise ValueError(
-            f"x and y have spatial shape {spatial}, smaller than the window of {'x'.join(map(str, sizes))} pixels; "
-            "pass larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
-        )
-
-
 def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None, crop_border: int = 0) -> tuple[Any, Any]:
     """`x` and `y` as arrays, of shapes and types that go together."""
     layout = Layout(spatial_ndim, channel_axis, crop_border)
@@ -85,9 +41,18 @@ def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None, cr
     return x, y
 
 
+def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
+    """A sequence of positive numbers as a tuple, which is static."""
+    listed = np.asarray(values).tolist() if isinstance(values, np.ndarray) else values
+    sound = isinstance(listed, list | tuple) and len(listed) > 0
+    if not (sound and all(isinstance(value, numbers.Real) and 0 < float(value) < 1e6 for value in listed)):
+        raise ValueError(f"{name} must be a tuple of positive numbers, {hint}; got {values!r}")
+    return tuple(map(float, listed))
+
+
 def check_image(name: str, image: Any, layout: Layout) -> Any:
     """One image or a batch as an array, of a type and shape that can be such."""
-    image = _as_array(image)
+    image = as_array(image)
     if not (_is_integer(layout.spatial_ndim) and 1 <= layout.spatial_ndim <= 3):
         raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {layout.spatial_ndim!r}")
     if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
@@ -107,23 +72,6 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
     return image
 
 
-def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
-    """`mask` of the images' shape, of that without channels, or of the spatial one; sound where it can be seen."""
-    if mask is None:
-        return None
-    mask = _as_array(mask)
-    shapes = _mask_shapes(shape, layout)
-    if mask.shape not in shapes:
-        raise ValueError(
-            f"mask has shape {mask.shape}; for images of shape {shape} pass one of {' or '.join(map(str, shapes))}"
-        )
-    if not (mask.dtype == bool or jnp.issubdtype(mask.dtype, np.integer) or str(mask.dtype) in FLOATS):
-        raise ValueError(f"mask must be bool or hold weights, integer or floating, got {mask.dtype}")
-    if _is_concrete(mask) and not np.all((np.asarray(mask) >= 0) & np.isfinite(np.asarray(mask, np.float64))):
-        raise ValueError("mask must hold weights of at least 0, all finite; got some that are not")
-    return mask
-
-
 def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
     """`data_range` in the type of the statistics, of a shape that broadcasts to `batch`, sound where it can be seen."""
     if data_range is None:
@@ -133,7 +81,7 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
                 "instance 1.0 for images in [0, 1] or 255 for 8-bit values held as floats"
             )
         data_range = INTEGER_RANGES[str(x.dtype)]
-    data_range = _as_array(data_range)
+    data_range = as_array(data_range)
     if not (jnp.issubdtype(data_range.dtype, np.integer) or jnp.issubdtype(data_range.dtype, np.floating)):
         raise ValueError(f"data_range must be a real number or an array of them, got {data_range!r}")
     if not _broadcasts(data_range.shape, batch):
@@ -142,7 +90,7 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
             "pass a number, or one for each image"
         )
     dtype = statistics_type(x, y)
-    if _is_concrete(data_range) and not np.all(_is_range(np.asarray(data_range, np.float64), dtype)):
+    if is_concrete(data_range) and not np.all(_is_range(np.asarray(data_range, np.float64), dtype)):
         raise ValueError(f"data_range must be positive and finite, also in {dtype}, got {data_range}")
     # One type, whatever kind of number came: a new value must not compile anew.
     return data_range.astype(dtype)
@@ -164,27 +112,6 @@ def canonical_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.
     return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
 
 
-def canonical_mask(mask: jax.Array | None, x: jax.Array, shape: Shape, layout: Layout) -> jax.Array | None:
-    """Weights as (*batch or 1s, *spatial, channels) within [0, 1], NaN where they are none; constant to derivatives.
-
-    Args:
-        mask: as it came, or None.
-        x: the canonical image that it belongs to.
-        shape: of that image as it came.
-        layout: of that image.
-    """
-    if mask is None:
-        return None
-    has_channels = mask.shape == shape and layout.channel_axis is not None
-    mask = canonical(mask, layout if has_channels else layout._replace(channel_axis=None), x.dtype)
-    mask = jnp.where((mask >= 0) & (mask < jnp.inf), mask, jnp.nan)
-    mask = mask.reshape(*(1,) * (x.ndim - mask.ndim), *mask.shape)
-    # Products of weights neither overflow nor vanish when the largest of an image is 1.
-    largest = mask.max(tuple(range(-1 - layout.spatial_ndim, 0)), keepdims=True)
-    mask = mask / jnp.where(largest == 0, 1, largest)
-    return lax.stop_gradient(jnp.broadcast_to(mask, (*mask.shape[:-1], x.shape[-1])))
-
-
 def statistics_type(x: Any, y: Any) -> np.dtype:
     """The type that means are taken in: float64 where an image is of that type and x64 is on, else float32."""
     return jnp.result_type(x, y, jnp.float32)
@@ -196,12 +123,6 @@ def split(shape: Shape, spatial_ndim: int, channel_axis: int | None, crop_border
         axis = len(shape) + channel_axis
         shape = shape[:axis] + shape[axis + 1 :]
     return shape[:-spatial_ndim], tuple(n - 2 * crop_border for n in shape[-spatial_ndim:])
-
-
-def _mask_shapes(shape: Shape, layout: Layout) -> list[Shape]:
-    """The shapes that a mask of images of this shape may have, each once."""
-    batch, spatial = split(shape, layout.spatial_ndim, layout.channel_axis)
-    return list(dict.fromkeys((spatial, (*batch, *spatial), shape)))
 
 
 def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
@@ -241,7 +162,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _as_array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
     """An array of JAX or NumPy, the latter in this machine's byte order; parameters of Flax are unwrapped."""
     if isinstance(value, jax.Array):
         return value
@@ -251,6 +172,6 @@ def _as_array(value: Any) -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _is_concrete(value: Any) -> bool:
+def is_concrete(value: Any) -> bool:
     """Whether a number can be looked at here: it is neither traced nor on another process's device."""
     return isinstance(value, np.ndarray) or (not isinstance(value, jax.core.Tracer) and value.is_fully_addressable)

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, structural, wavelet
+from jaxssim import arguments, conventions, formulas, inputs, multiscale, resampling, statistics, structural, wavelet
+from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
-from jaxssim.inputs import Layout, Pair
+from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
 from jaxssim.windows import Gaussian
 
@@ -34,7 +35,7 @@ def ssim_loss(
         A scalar within [0, 2]: 0 for identical images; in float32 within 1e-5 of itself.
     """
     layout = Layout(spatial_ndim, channel_axis)
-    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    pair = arguments.check(x, y, data_range, mask, convention, layout)
     return structural.dissimilarity(pair, convention, layout).mean()
 
 
@@ -97,14 +98,14 @@ def ms_ssim_l1_loss(
     layout = Layout(spatial_ndim, channel_axis)
     if not (isinstance(alpha, numbers.Real) and 0 <= alpha <= 1):
         raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
-    positive = all(isinstance(s, numbers.Real) and 0 < float(s) < math.inf for s in sigmas)
-    if not (len(sigmas) and positive and sorted(sigmas) == list(sigmas)):
-        raise ValueError(f"sigmas must be positive numbers of pixels in rising order, got {sigmas!r}")
+    sigmas = inputs.check_positive("sigmas", sigmas, "in pixels and rising, as (0.5, 1.0, 2.0)")
+    if list(sigmas) != sorted(sigmas):
+        raise ValueError(f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {sorted(sigmas)}")
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
-    pair = inputs.check(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
-    return _zhao2017(pair, float(alpha), sizes, tuple(map(float, sigmas)), layout).mean()
+    pair = arguments.check(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
+    return _zhao2017(pair, float(alpha), sizes, sigmas, layout).mean()
 
 
 def cw_ssim_loss(
@@ -132,7 +133,7 @@ def cw_ssim_loss(
 def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[float, ...], layout: Layout) -> jax.Array:
     """The mix of every pixel about which the coarsest window lies inside the image, averaged over each image."""
     u, v = statistics.sum_and_difference(pair, layout)
-    shortfall = jnp.zeros(())
+    shortfall = jnp.zeros((), u.about.dtype)
     for size, sigma in zip(sizes, sigmas, strict=True):
         rims = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim
         convention = Convention(window=Gaussian(size, sigma))

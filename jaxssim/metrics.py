@@ -23,17 +23,23 @@ class Average:
             average.update(x=x, y=y)
         average.compute()
 
-    Over several processes, gather it with `jax.experimental.multihost_utils.process_allgather` and `merge` the parts.
+    It holds float32 and what that rounds off. Over several processes, gather it with
+    `jax.experimental.multihost_utils.process_allgather` and `merge` the parts.
 
     Args:
         metric: called as `metric(x, y, **options)`; one value an image, as `jaxssim.ssim` and its like give.
-        keep: whether `values` shall hold every image's value, in the order of the updates; of no use under `jit`, which
-            would compile anew with each.
+        keep: whether `values` shall hold every image's value, in the order of the updates. Not for `jit`, which would
+            compile anew with each.
         options: passed on to the metric; hashable, so that they may pass through `jit`.
+
+    Raises:
+        TypeError: for a metric that cannot be called.
     """
 
     def __init__(self, metric: Callable[..., jax.Array] = ssim, *, keep: bool = False, **options: Any) -> None:
         """Start from no images."""
+        if not callable(metric):
+            raise TypeError(f"metric must be a function of two images, as jaxssim.ssim, got {metric!r}")
         self.metric, self.keep, self.options = metric, keep, options
         self.reset()
 
@@ -51,13 +57,19 @@ class Average:
             x: as the metric takes it.
             y: as the metric takes it.
             valid: (*batch,), bool: False for images that are there to fill a batch up. None counts all.
+            _: what other metrics of the loop take, as `flax.nnx.MultiMetric` hands it to each; it is not looked at.
+
+        Raises:
+            ValueError: as the metric, and for a `valid` that is not of one bool an image.
         """
         values = jnp.asarray(self.metric(x, y, **self.options))
-        valid = jnp.ones(values.shape, bool) if valid is None else jnp.broadcast_to(jnp.asarray(valid), values.shape)
-        self._add(jnp.where(valid, values, 0).sum())
-        self.count = self.count + valid.sum()
+        inside = np.ones(values.shape, bool) if valid is None else jnp.asarray(valid)
+        if inside.shape != values.shape or inside.dtype != bool:
+            raise ValueError(f"valid must be bool of shape {values.shape}, got {inside.dtype} of {inside.shape}")
+        self._add(jnp.where(inside, values, 0).sum())
+        self.count = self.count + jnp.asarray(inside).sum(dtype=jnp.int32)
         if self.keep:
-            self.values = (*self.values, values[valid])
+            self.values = (*self.values, values if valid is None else values[inside])
 
     def compute(self) -> jax.Array:
         """The mean so far, a scalar; NaN where there were no images."""
@@ -73,9 +85,11 @@ class Average:
 
     def _add(self, value: Any) -> None:
         """The sum of two numbers, and what it rounds off (Knuth's two-sum)."""
-        total = self.total + value
+        term = jnp.asarray(value, jnp.float32)
+        total = self.total + term
         part = total - self.total
-        self.rounded_off = self.rounded_off + ((self.total - (total - part)) + (value - part))
+        lost = (self.total - (total - part)) + (term - part) + jnp.asarray(value - term, jnp.float32)
+        self.rounded_off = self.rounded_off + jnp.where(jnp.isfinite(total), lost, 0)
         self.total = total
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

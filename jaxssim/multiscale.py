@@ -2,17 +2,16 @@
 
 import dataclasses
 import functools
-import math
-import numbers
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, resampling, statistics, structural
+from jaxssim import arguments, conventions, formulas, inputs, resampling, statistics, structural
+from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
-from jaxssim.inputs import Layout, Pair
+from jaxssim.inputs import Layout
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """The exponents of Wang, Simoncelli & Bovik 2003, finest scale first."""
@@ -46,6 +45,7 @@ def ms_ssim(
         weights: one positive exponent a scale, finest first; their number is that of the scales.
         convention: which SSIM is taken at each scale. If it shrinks large images first, that is left out here.
         mask: which pixels count, as in `jaxssim.ssim`; a pixel of a coarser scale weighs what those that make it do.
+            Where that leaves a scale no window's centre, its factor is 1.
         crop_border: pixels left out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: None where there are no channels, or the axis that holds them, counted from the end.
@@ -63,21 +63,20 @@ def ms_ssim(
 
 def check(x, y, data_range, mask, weights, convention, layout):  # type: ignore[no-untyped-def]
     """The arguments of `dissimilarity`, or a ValueError that says what to pass."""
-    if not (len(weights) and all(isinstance(w, numbers.Real) and 0 < float(w) < math.inf for w in weights)):
-        raise ValueError(f"weights must be positive numbers, one a scale, got {weights!r}; see jaxssim.MS_SSIM_WEIGHTS")
-    inputs.check_convention(convention)
+    weights = inputs.check_positive("weights", weights, "one a scale, as jaxssim.MS_SSIM_WEIGHTS")
+    arguments.check_convention(convention)
     convention = dataclasses.replace(convention, downsample=None)
-    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    pair = arguments.check(x, y, data_range, mask, convention, layout)
     _, spatial = inputs.split(pair.x.shape, *layout)
-    longest = max(map(len, convention.window.taps(len(spatial))))
-    needed = [(longest - 1) * 2**scale + 1 for scale in range(len(weights))]
-    if min(spatial) < needed[-1]:
-        fits = sum(min(spatial) >= n for n in needed)
+    sizes = tuple(map(len, convention.window.taps(len(spatial))))
+    needed = [tuple((size - 1) * 2**scale + 1 for size in sizes) for scale in range(len(weights))]
+    fits = sum(all(n >= least for n, least in zip(spatial, each, strict=True)) for each in needed)
+    if fits < len(weights):
         raise ValueError(
-            f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels along "
-            f"each axis; pass larger images, or at most {fits} weights, as jaxssim.MS_SSIM_WEIGHTS[:{fits}]"
+            f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels; pass "
+            f"larger images, or at most {fits} weights, as jaxssim.MS_SSIM_WEIGHTS[:{fits}]"
         )
-    return pair, tuple(map(float, weights)), convention, layout
+    return pair, weights, convention, layout
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
@@ -87,7 +86,7 @@ def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention
     shortfalls = []
     for _ in weights[1:]:
         shortfalls.append(structural.average(formulas.contrast_structure, u, v, convention, layout))
-        u, v = (resampling.shrink(field, 2, layout.spatial_ndim) for field in (u, v))
+        u, v = (resampling.shrink(field, 2, 0, layout.spatial_ndim) for field in (u, v))
     shortfalls.append(structural.average(formulas.dissimilarity, u, v, convention, layout))
     return weighted_product(shortfalls, weights).mean(-1)
 

@@ -1,6 +1,7 @@
 """Every image of a set against every other, where all that can be had once per image is had once."""
 
 import functools
+import inspect
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, multiscale, resampling, statistics, wavelet
+from jaxssim import arguments, conventions, formulas, inputs, multiscale, resampling, statistics, wavelet
 from jaxssim.conventions import Convention
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
@@ -21,7 +22,7 @@ from jaxssim.statistics import Local
 
 BLOCK = 2**22  # pixels that are compared at once: what bounds the memory
 Features = Any
-Functions = tuple[Callable[[jax.Array, jax.Array], Features], Callable[[Features, Features], jax.Array]]
+Functions = tuple[Callable[[jax.Array, jax.Array], Features], Callable[[Features, Features, jax.Array], jax.Array]]
 
 
 def pairwise(
@@ -37,14 +38,14 @@ def pairwise(
             `levels`, `orientations`, `guard` and `k`: as the function of that name takes them.
 
     Returns:
-        (n, n), symmetric: what the function named by `metric` gives for images i and j. Of "mse" that is an error, in
-        the square of the images' units.
+        (n, n), symmetric: what the function named by `metric` gives for images i and j; near 1 it is rounded, as a loss
+        is not. Of "mse" that is an error, in the square of the images' units.
 
     Raises:
         ValueError: as that function, for another metric, and for images without an axis in front.
         TypeError: for an option that the metric does not take.
     """
-    if metric not in METRICS:
+    if not (isinstance(metric, str) and metric in METRICS):
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}, got {metric!r}")
     layout = Layout(2, channel_axis)
     stack = inputs.check_image("images", images, layout)
@@ -55,21 +56,24 @@ def pairwise(
         )
     if channel_axis is not None:
         stack, layout = jnp.moveaxis(stack, channel_axis, -1), Layout(2, -1)
-    functions, data_range = METRICS[metric](stack, layout, **options)
-    return _matrix(functions, stack, data_range, layout)
+    allowed = list(inspect.signature(METRICS[metric]).parameters)[2:]
+    if not options.keys() <= set(allowed):
+        raise TypeError(f"metric={metric!r} takes the options {allowed}, got {sorted(options)}")
+    functions, parameter = METRICS[metric](stack, layout, **options)
+    return _matrix(functions, stack, parameter, layout)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def _matrix(functions: Functions, images: jax.Array, data_range: jax.Array, layout: Layout) -> jax.Array:
-    """Features of every image, then the metric of every pair."""
+def _matrix(functions: Functions, images: jax.Array, parameter: jax.Array, layout: Layout) -> jax.Array:
+    """Features of every image, then the metric of every pair; `parameter` is a number that both may use."""
     features_of, compare = functions
     images = inputs.canonical(images, layout, inputs.statistics_type(images, images))
-    scale = 1 / inputs.canonical_range(data_range, images[0], layout)
     size = max(1, BLOCK // math.prod(images.shape[1:]))
-    features = _in_blocks(lambda image: features_of(image, scale), images, size)
+    features = _in_blocks(lambda image: features_of(image, parameter), images, size)
 
     def value(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
-        return compare(*(jax.tree.map(operator.itemgetter(index), features) for index in pair))
+        x, y = (jax.tree.map(operator.itemgetter(index), features) for index in pair)
+        return compare(x, y, parameter)
 
     pairs = tuple(map(jnp.asarray, np.triu_indices(len(images))))
     values = _in_blocks(value, pairs, size)
@@ -89,18 +93,18 @@ def _mse(images: jax.Array, layout: Layout) -> tuple[Functions, Any]:
     return (_image, _squared_error), 1.0
 
 
-def _image(image: jax.Array, scale: jax.Array) -> jax.Array:
+def _image(image: jax.Array, _: jax.Array) -> jax.Array:
     return image
 
 
-def _squared_error(x: jax.Array, y: jax.Array) -> jax.Array:
+def _squared_error(x: jax.Array, y: jax.Array, _: jax.Array) -> jax.Array:
     return jnp.square(x - y).mean()
 
 
 def _ssim(
     images: jax.Array, layout: Layout, *, data_range: Any = None, convention: Convention = conventions.WANG2004
 ) -> tuple[Functions, Any]:
-    pair = inputs.check(images[0], images[0], data_range, None, convention, layout)
+    pair = arguments.check(images[0], images[0], data_range, None, convention, layout)
     return _structural((1.0,), convention), pair.data_range
 
 
@@ -134,7 +138,8 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
     taps = convention.window.taps(2)
     pad = functools.partial(resampling.pad, widths=statistics.radii(taps), padding=convention.padding)
 
-    def scales(image: jax.Array, scale: jax.Array) -> list[Scale]:
+    def scales(image: jax.Array, data_range: jax.Array) -> list[Scale]:
+        scale = 1 / inputs.canonical_range(data_range, image, Layout(2, -1))
         level = statistics.level(image, None, 2)
         field = Field((image - level) * scale, level * scale)
         field = resampling.downsample(field, convention.downsample, 2)
@@ -143,7 +148,7 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
             framed = pad(field) if convention.average == "all" else field
             mean, var, _ = statistics.moments(framed, taps)
             found.append(Scale(framed, mean, var))
-            field = resampling.shrink(field, 2, 2)
+            field = resampling.shrink(field, 2, 0, 2)
         return found
 
     def shortfall(x: Scale, y: Scale, formula: formulas.Formula) -> jax.Array:
@@ -153,7 +158,7 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
         local = Local(x.mean + y.mean, mean_v, var_u, var_v)
         return statistics.average(formula(local, convention, taps), v, taps)
 
-    def similarity(x: list[Scale], y: list[Scale]) -> jax.Array:
+    def similarity(x: list[Scale], y: list[Scale], _: jax.Array) -> jax.Array:
         kinds = [formulas.contrast_structure] * (len(weights) - 1) + [formulas.dissimilarity]
         shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, kinds, strict=True)]
         if len(weights) == 1:
@@ -168,18 +173,18 @@ def _cw_ssim(
 ) -> tuple[Functions, Any]:
     one = images[0]
     *_, checked, setting = wavelet.check(one, one, levels, orientations, guard, k, layout.channel_axis)
-    return _wavelet(setting, float(checked)), 1.0
+    return _wavelet(setting), checked
 
 
 @functools.cache
-def _wavelet(setting: wavelet.Setting, k: float) -> Functions:
+def _wavelet(setting: wavelet.Setting) -> Functions:
     """CW-SSIM: the pyramid is had once per image."""
 
-    def bands(image: jax.Array, scale: jax.Array) -> wavelet.Bands:
+    def bands(image: jax.Array, _: jax.Array) -> wavelet.Bands:
         return wavelet.bands(jnp.moveaxis(image, -1, 0), setting)
 
-    def similarity(x: wavelet.Bands, y: wavelet.Bands) -> jax.Array:
-        return 1 - wavelet.dissimilarity(x, y, jnp.asarray(k, x.unit.dtype))
+    def similarity(x: wavelet.Bands, y: wavelet.Bands, k: jax.Array) -> jax.Array:
+        return 1 - wavelet.dissimilarity(x, y, k)
 
     return bands, similarity
 

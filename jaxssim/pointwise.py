@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.typing import ArrayLike
 
 from jaxssim import inputs
@@ -84,15 +85,31 @@ def psnr(
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     a, b = inputs.check_images(x, y, *layout)
     unit = inputs.check_data_range(data_range, a, b, inputs.split(a.shape, *layout)[0])
-    error = _mean(jnp.square, a, b, unit, layout)
+    return _decibels(a, b, unit, layout)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _decibels(x: jax.Array, y: jax.Array, unit: jax.Array, layout: Layout) -> jax.Array:
+    differences = _differences(x, y, unit, layout)
+    axes = tuple(range(-1 - layout.spatial_ndim, 0))
+    # Squares of the faintest differences leave float32: they are taken as multiples of the largest.
+    largest = lax.stop_gradient(jnp.abs(differences).max(axes, keepdims=True))
+    same = largest == 0
+    largest = jnp.where(same, 1, largest)
+    error = jnp.square(differences / largest).mean(axes)
     # log's slope at 0 is infinite, and infinity times the error's slope of 0 is NaN: 0 never reaches the log.
-    return jnp.where(error == 0, jnp.inf, -10 * jnp.log10(jnp.where(error == 0, 1, error)))
+    same, largest = same.squeeze(axes), largest.squeeze(axes)
+    decibels = -10 * jnp.log10(jnp.where(same, 1, error)) - 20 * jnp.log10(largest)
+    return jnp.where(same, jnp.inf, decibels)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
 def _mean(pointwise, x, y, unit, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
     """The mean of `pointwise` of the differences, in multiples of `unit`, over each image."""
+    return pointwise(_differences(x, y, unit, layout)).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
+
+
+def _differences(x, y, unit, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
     dtype = inputs.statistics_type(x, y)
     x, y = (inputs.canonical(image, layout, dtype) for image in (x, y))
-    differences = (x - y) / inputs.canonical_range(jnp.asarray(unit), x, layout)
-    return pointwise(differences).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
+    return (x - y) / inputs.canonical_range(jnp.asarray(unit), x, layout)

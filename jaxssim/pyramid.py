@@ -170,7 +170,7 @@ def _filtered(spectrum: jax.Array, masks: np.ndarray, height: int, width: int) -
     return jnp.fft.irfft2(spectrum * jnp.asarray(masks[(None,) * batch], spectrum.dtype), s=(height, width))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _analytic_masks(height: int, width: int, level: int, orientations: int) -> np.ndarray:
     """The masks whose outputs are the two parts of each orientation: (orientations, 2, h, w // 2 + 1), complex."""
     log_radius, direction = _low_frequencies(height, width, level)

@@ -34,21 +34,18 @@ def downsample(field: Field, rule: Downsample | None, spatial_ndim: int) -> Fiel
     spatial = field.about.shape[-1 - spatial_ndim : -1]
     factor = _downsample_factor(spatial, rule)
     if rule == "pool":
-        field = crop(field, tuple((0, n % factor) for n in spatial))
-    return shrink(field, factor, spatial_ndim)
+        return shrink(crop(field, tuple((0, n % factor) for n in spatial)), factor, 0, spatial_ndim)
+    return shrink(field, factor, (factor - 1) // 2, spatial_ndim)
 
 
-def shrink(field: Field, factor: int, spatial_ndim: int) -> Field:
-    """Means of `factor` pixels an axis about every `factor`-th, of the image mirrored about its edge.
-
-    As MATLAB's `imfilter` with a box and "symmetric"; where `factor` is 2, the pairs of MS-SSIM, a last one mirrored.
-    """
+def shrink(field: Field, factor: int, before: int, spatial_ndim: int) -> Field:
+    """Means of `factor` pixels an axis, from `before` every `factor`-th on, of the image mirrored about its edge."""
     if factor == 1:
         return field
     if field.weight is None:
-        return field._replace(about=_block_mean(field.about, factor, spatial_ndim))
-    weight = _block_mean(field.weight, factor, spatial_ndim)
-    about = _block_mean(field.about * field.weight, factor, spatial_ndim) / jnp.where(weight == 0, 1, weight)
+        return field._replace(about=_block_mean(field.about, factor, before, spatial_ndim))
+    weight = _block_mean(field.weight, factor, before, spatial_ndim)
+    about = _block_mean(field.about * field.weight, factor, before, spatial_ndim) / jnp.where(weight == 0, 1, weight)
     return field._replace(about=about, weight=weight)
 
 
@@ -78,9 +75,9 @@ def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
     return max(1, round(min(spatial) / 256) if rule == "pool" else (2 * min(spatial) + 256) // 512)
 
 
-def _block_mean(image: jax.Array, factor: int, spatial_ndim: int) -> jax.Array:
+def _block_mean(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
     for axis in range(image.ndim - 1 - spatial_ndim, image.ndim - 1):
-        length, before = image.shape[axis], (factor - 1) // 2
+        length = image.shape[axis]
         after = -(-length // factor) * factor - length - before
         widths = [(0, 0)] * image.ndim
         widths[axis] = (before, max(0, after))

@@ -24,9 +24,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxssim import inputs
+from jaxssim import inputs, masks
+from jaxssim.arguments import Pair
 from jaxssim.filtering import separate, shifts, weighted_sum
-from jaxssim.inputs import Layout, Pair
+from jaxssim.inputs import Layout
 from jaxssim.resampling import Field, crop
 from jaxssim.windows import Taps
 
@@ -51,7 +52,7 @@ def sum_and_difference(pair: Pair, layout: Layout) -> tuple[Field, Field]:
     dtype, spatial_ndim = inputs.statistics_type(pair.x, pair.y), layout.spatial_ndim
     x, y = (inputs.canonical(image, layout, dtype) for image in (pair.x, pair.y))
     scale = 1 / inputs.canonical_range(pair.data_range, x, layout)
-    mask = inputs.canonical_mask(pair.mask, x, pair.x.shape, layout)
+    mask = masks.canonical(pair.mask, x, pair.x.shape, layout)
     if mask is not None:
         x, y = (jnp.where(mask > 0, image, 0) for image in (x, y))
     channels = x.shape[-1]
@@ -165,22 +166,21 @@ def _total_variance(
 ) -> tuple[jax.Array, jax.Array]:
     """The law of total variance along one more axis, about the window's central value m_c.
 
-    With d = m - m_c: m' = Σ w m and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz (Σ w d)²
-    is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative. Taps go in pairs from the rim inwards, small
-    weights first, since that rounds least.
+    With d = m - m_c: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz
+    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative. Taps go in pairs from the rim
+    inwards, small weights first, since that rounds least.
     """
     radius = len(taps) // 2
 
     def law(mean: jax.Array, variance: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         m = shifts(mean, len(taps), axis=axis, step=step)
         v = shifts(jnp.zeros_like(mean) if variance is None else variance, len(taps), axis=axis, step=step)
-        total, offset, square = (jnp.zeros_like(m[radius]) for _ in range(3))
+        offset, square = (jnp.zeros_like(m[radius]) for _ in range(2))
         for k in range(radius):
             left, right = m[k] - m[radius], m[-1 - k] - m[radius]
-            total += taps[k] * (m[k] + m[-1 - k])
             offset += taps[k] * (left + right)
             square += taps[k] * (left**2 + right**2 + (v[k] + v[-1 - k]))
-        return total + taps[radius] * m[radius], square + taps[radius] * v[radius] - offset**2
+        return m[radius] + offset, square + taps[radius] * v[radius] - offset**2
 
     return separate(law)(mean, variance)
 
@@ -207,7 +207,9 @@ def _masked_total_variance(
         total = jnp.where(total == 0, 1, total)
         w = [tap * part for tap, part in zip(taps, w, strict=True)]
         nothing = jnp.zeros_like(m[0])
-        centre = sum((a * b for a, b in zip(w, m, strict=True)), nothing) / total
+        rough = sum((a * b for a, b in zip(w, m, strict=True)), nothing) / total
+        # Shares do not quite add up to 1: once more about that mean, and what is constant stays so.
+        centre = rough + sum((a * (b - rough) for a, b in zip(w, m, strict=True)), nothing) / total
         spread = (a * (c + (b - centre) ** 2) for a, b, c in zip(w, m, v, strict=True))
         return centre, sum(spread, nothing) / total
 

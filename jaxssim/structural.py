@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import conventions, formulas, inputs, resampling, statistics
+from jaxssim import arguments, conventions, formulas, inputs, resampling, statistics
+from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
 from jaxssim.formulas import Formula
-from jaxssim.inputs import Layout, Pair
+from jaxssim.inputs import Layout
 from jaxssim.resampling import Field
 from jaxssim.statistics import Local
 
@@ -40,8 +41,8 @@ def ssim(
         convention: which SSIM is meant; see `jaxssim.conventions`.
         mask: which pixels count: bool, or weights of at least 0 whose scale does not matter, of shape (*spatial),
             (*batch, *spatial) or `x`'s. Statistics are those of the pixels inside; a window counts by the mask at its
-            centre. Pixels outside influence nothing, NaN included. An empty mask gives 1 and no gradient. The mask is a
-            constant to derivatives, and an error under sample covariance.
+            centre. Pixels outside influence nothing, NaN included. A mask that holds no window's centre counts as
+            empty, which gives 1 and no gradient. It is a constant to derivatives, and an error under sample covariance.
         crop_border: pixels left out along each side, as papers on super-resolution do.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: None where there are no channels, or the axis that holds them, counted from the end. By default it
@@ -55,7 +56,7 @@ def ssim(
             together, a data range that is missing or not positive, and any argument out of its range.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    pair = arguments.check(x, y, data_range, mask, convention, layout)
     return 1 - dissimilarity(pair, convention, layout)
 
 
@@ -78,7 +79,7 @@ def dssim(
         (*batch,), within [0, 1]: 0 for identical images; in float32 within 1e-5 of itself.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    pair = arguments.check(x, y, data_range, mask, convention, layout)
     return dissimilarity(pair, convention, layout) / 2
 
 
@@ -104,7 +105,7 @@ def ssim_map(
         pixel of the mask.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    pair = inputs.check(x, y, data_range, mask, convention, layout)
+    pair = arguments.check(x, y, data_range, mask, convention, layout)
     return _similarity_map(pair, convention, layout)
 
 

@@ -171,7 +171,8 @@ def _lack(d: jax.Array, s: jax.Array, j: jax.Array) -> jax.Array:
 def _unit(image: jax.Array, setting: Setting) -> jax.Array:
     """A power of 2 that no coefficient of an image much exceeds, for each channel; a constant to derivatives."""
     largest = lax.stop_gradient(jnp.abs(image).max((-2, -1)))
-    _, exponent = jnp.frexp(jnp.maximum(largest, jnp.finfo(image.dtype).tiny))
+    # What is black to the last digit keeps the unit 1, whose inverse has powers.
+    _, exponent = jnp.frexp(jnp.where(largest < jnp.finfo(image.dtype).tiny, 1, largest))
     return jnp.ldexp(jnp.ones_like(largest), exponent + 2 * (setting.levels - 1))
 
 

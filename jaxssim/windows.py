@@ -79,5 +79,7 @@ def _each(value, spatial_ndim: int, name: str) -> tuple:  # type: ignore[no-unty
 
 def _check_size(size: int | tuple[int, ...]) -> None:
     for length in size if isinstance(size, tuple) else (size,):
-        if not (isinstance(length, numbers.Integral) and length > 0 and length % 2 == 1):
-            raise ValueError(f"size must be an odd number of pixels, so that the window has a centre, got {size!r}")
+        if not (isinstance(length, numbers.Integral) and length > 0 and length % 2 == 1) or isinstance(length, bool):
+            raise ValueError(
+                f"size must be an odd number of pixels or a tuple of them, so that windows have a centre, got {size!r}"
+            )

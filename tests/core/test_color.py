@@ -103,9 +103,16 @@ def test_a_border_that_leaves_no_window():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"rgb must hold red, green and blue along channel_axis=-1, got 4"):
+    with pytest.raises(ValueError, match=r"rgb must hold red, green and blue .*\(5, 5, 4\)"):
         jaxssim.luma(np.zeros((5, 5, 4), np.float32), data_range=1.0)
     with pytest.raises(ValueError, match="data_range must be given"):
         jaxssim.luma(np.zeros((5, 5, 3), np.float32))
+    for axis in (None, -2):
+        with pytest.raises(ValueError, match="rgb must hold red, green and blue"):
+            jaxssim.luma(np.zeros((5, 5, 3), np.float32), data_range=1.0, channel_axis=axis)
+    for data_range in (1.0, 1023):
+        with pytest.raises(ValueError, match=f"data_range of uint16 images is 65535, got {data_range}"):
+            jaxssim.luma(np.zeros((5, 5, 3), np.uint16), data_range=data_range)
+    assert jaxssim.luma(np.zeros((5, 5, 3), np.uint16), data_range=65535).shape == (5, 5)
     with pytest.raises(ValueError, match="rgb has type int32"):
         jaxssim.luma(np.zeros((5, 5, 3), np.int32))

@@ -57,6 +57,19 @@ def committed():
     return json.loads(peer_values.FILE.read_text())
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", [(700, 771), (902, 1030)])
+@pytest.mark.parametrize(("convention", "rule"), [(conventions.PIQ, "pool"), (conventions.WANG_AUTODOWNSAMPLE, "wang")])
+def test_images_that_shrink_by_more_than_two(convention, rule, shape, masked):
+    """f is 3 and 4 here, where whole blocks and windows about a pixel part ways."""
+    rng = np.random.default_rng(0)
+    x = np.cumsum(rng.integers(-9, 10, (*shape, 1)), 1).clip(0, 255).astype(np.uint8)
+    y = np.clip(x.astype(int) + rng.integers(-40, 41, x.shape), 0, 255).astype(np.uint8)
+    mask = np.ones(shape, bool) if masked else None
+    value = jaxssim.ssim(x, y, convention=convention, mask=mask)
+    np.testing.assert_allclose(value, peer_values.definition(x, y, shrink=rule), atol=FLOAT64)
+
+
 def test_the_committed_values_are_of_these_pairs():
     assert committed()["inputs"] == peer_pairs.checksum(peer_pairs.pairs()), "run tests/peer_values.py anew"
 

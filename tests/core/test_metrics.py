@@ -63,6 +63,41 @@ def test_images_that_fill_a_batch_up_do_not_count():
     assert np.concatenate(average.values).shape == (5,)
 
 
+def test_an_infinite_value_makes_an_infinite_mean():
+    x, y = images()
+    average = Average(jaxssim.psnr, data_range=1.0)
+    average.update(x=x, y=np.concatenate([x[:1], y[1:]]))
+    average.update(x=x, y=y)
+    assert average.compute() == np.inf
+
+
+@pytest.mark.parametrize("valid", [np.ones(11), np.ones(11, int), np.ones(10, bool), np.ones((11, 1), bool), True])
+def test_valid_is_one_bool_an_image(valid):
+    x, y = images()
+    with pytest.raises(ValueError, match=r"valid must be bool of shape \(11,\)"):
+        Average(data_range=1.0).update(x=x, y=y, valid=valid)
+
+
+def test_a_metric_that_is_none():
+    with pytest.raises(TypeError, match=r"metric must be a function of two images, .* got 'ssim'"):
+        Average("ssim")
+
+
+def test_the_types_stay_under_x64():
+    x, y = images(6)
+    with jax.enable_x64(True):
+        start = Average(jaxssim.ssim, data_range=1.0)
+        xs, ys = (np.float64(image).reshape(3, 2, *image.shape[1:]) for image in (x, y))
+
+        def step(average, pair):
+            average.update(x=pair[0], y=pair[1])
+            return average, None
+
+        average, _ = jax.lax.scan(step, jax.tree.map(jnp.asarray, start), (xs, ys))
+        expected = jaxssim.ssim(np.float64(x), np.float64(y), data_range=1.0).mean()
+    np.testing.assert_allclose(average.compute(), expected, rtol=2e-7)
+
+
 def test_through_jit_without_compiling_anew():
     traces = 0
 

@@ -174,15 +174,24 @@ def test_its_defaults_are_the_papers():
 class TestErrors:
     def test_too_small(self):
         x = np.zeros((160, 170, 1), np.float32)
-        with pytest.raises(ValueError, match=r"\(160, 170\).* 5 scales .* 161 .* at most 4 .*MS_SSIM_WEIGHTS\[:4\]"):
+        with pytest.raises(ValueError, match=r"\(160, 170\).* 5 scales .*\(161, 161\).* at most 4 .*S\[:4\]"):
             jaxssim.ms_ssim(x, x, data_range=1.0)
         assert jaxssim.ms_ssim(x, x, data_range=1.0, weights=jaxssim.MS_SSIM_WEIGHTS[:4]) == 1
         with pytest.raises(ValueError, match=r"\(32, 40\).*33x33"):
             jaxssim.ms_ssim_l1_loss(x[:32, :40], x[:32, :40], data_range=1.0)
 
-    @pytest.mark.parametrize("weights", [(), (0.5, 0.0), (0.5, -1.0), (0.5, np.nan), ("a",)])
+    def test_a_window_that_is_shorter_along_one_axis(self):
+        x, y = pair(12, 60, 1)
+        convention = Convention(window=Gaussian((3, 11)))
+        assert jaxssim.ms_ssim(x, y, data_range=1.0, weights=(0.3, 0.3, 0.4), convention=convention) < 1
+        with pytest.raises(ValueError, match=r"\(12, 60\).*\(17, 81\).*at most 3"):
+            jaxssim.ms_ssim(x, y, data_range=1.0, weights=(0.2, 0.2, 0.3, 0.3), convention=convention)
+
+    @pytest.mark.parametrize(
+        "weights", [(), (0.5, 0.0), (0.5, -1.0), (0.5, np.nan), ("a",), 1.0, None, {1: 2}, (1e300,)]
+    )
     def test_weights(self, weights):
-        with pytest.raises(ValueError, match="weights must be positive numbers"):
+        with pytest.raises(ValueError, match="weights must be a tuple of positive numbers"):
             jaxssim.ms_ssim(*pair(40, 40, 1), data_range=1.0, weights=weights)
 
     @pytest.mark.parametrize("alpha", [-0.1, 1.1, np.nan, "a"])
@@ -190,10 +199,14 @@ class TestErrors:
         with pytest.raises(ValueError, match="alpha must be a number from 0 to 1"):
             jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, alpha=alpha)
 
-    @pytest.mark.parametrize("sigmas", [(), (2.0, 1.0), (0.0,), ("a",)])
+    @pytest.mark.parametrize("sigmas", [(), (0.0,), ("a",), 1.0])
     def test_sigmas(self, sigmas):
-        with pytest.raises(ValueError, match="sigmas must be positive numbers"):
+        with pytest.raises(ValueError, match="sigmas must be a tuple of positive numbers"):
             jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, sigmas=sigmas)
+
+    def test_sigmas_that_fall(self):
+        with pytest.raises(ValueError, match="sigmas must rise"):
+            jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, sigmas=(2.0, 1.0))
 
     def test_convention(self):
         with pytest.raises(ValueError, match="convention must be"):

@@ -1,5 +1,6 @@
 """MSE, MAE and PSNR against NumPy in float64 and scikit-image."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -45,3 +46,15 @@ def test_any_axes():
     np.testing.assert_allclose(
         jaxssim.mse(x, y, spatial_ndim=3, channel_axis=-4), ((x - y) ** 2).mean((1, 2, 3, 4)), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("scale", [1e-11, 1e-20, 1e20])
+def test_psnr_of_errors_of_any_size(scale):
+    x, y = np.random.default_rng(0).random((2, 12, 11, 1))
+    a, b = np.float32(scale * x), np.float32(scale * y)
+    expected = -10 * np.log10(((np.float64(a) - np.float64(b)) ** 2).mean())
+    psnr = lambda a, b: jaxssim.psnr(a, b, data_range=1.0)  # noqa: E731
+    np.testing.assert_allclose(psnr(a, b), expected, rtol=1e-6)
+    assert np.isfinite(jax.grad(psnr)(a, b)).all()
+    if scale > 1e-15:  # the curvature of smaller ones is beyond float32
+        assert np.isfinite(jax.hessian(psnr)(a, b)).all()

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
-from jaxssim import Convention, Gaussian, conventions
+from jaxssim import Convention, Gaussian, conventions, structural
 
 MASK = np.random.default_rng(1).random((24, 21)) < 0.7
 SCALES = dict(weights=(0.4, 0.6), convention=Convention(window=Gaussian(7, 1.5)))
@@ -89,16 +89,17 @@ def test_shapes():
     assert loss(x, y).shape == ()
 
 
-def test_a_new_data_range_or_batch_of_them_does_not_retrace():
+def test_a_new_data_range_or_mask_does_not_compile_anew():
     x, y = batch(2, 16, 16, 3)
-    chex.clear_trace_counter()
-    traced = jax.jit(chex.assert_max_traces(lambda x, y, data_range: jaxssim.ssim(x, y, data_range=data_range), n=1))
-    for data_range in (1.0, 2.0, 255.0):
-        traced(x, y, data_range)
-    chex.clear_trace_counter()
-    traced = jax.jit(chex.assert_max_traces(lambda x, y, data_range: jaxssim.ssim(x, y, data_range=data_range), n=1))
-    for data_range in ([1.0, 2.0], [255.0, 3.0]):
-        traced(x, y, np.asarray(data_range))
+    masks = np.random.default_rng(0).random((4, 16, 16))
+    for of_each in (lambda i: dict(data_range=i + 1.0), lambda i: dict(data_range=np.asarray([1.0, i + 2.0]))):
+        jaxssim.ssim(x, y, **of_each(0))
+        jaxssim.ssim(x, y, mask=masks[0], **of_each(0))
+        compiled = structural.dissimilarity._cache_size()
+        for i in (1, 2, 3):
+            jaxssim.ssim(x, y, **of_each(i))
+            jaxssim.ssim(x, y, mask=masks[i], **of_each(i))
+        assert structural.dissimilarity._cache_size() == compiled
 
 
 def test_an_empty_batch():
@@ -127,8 +128,6 @@ def test_parameters_of_flax_are_images_too():
 def test_a_new_kind_of_data_range_does_not_compile_anew():
     x, y = batch(2, 16, 16, 3)
     jaxssim.ssim(x, y, data_range=1.0)
-    from jaxssim import structural
-
     compiled = structural.dissimilarity._cache_size()
     for data_range in (2, 2.0, np.float64(2), np.int32(2), np.float32(3), np.asarray(2.0)):
         jaxssim.ssim(x, y, data_range=data_range)

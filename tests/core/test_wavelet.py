@@ -365,6 +365,13 @@ class TestDerivatives:
             if "and" not in name:
                 np.testing.assert_allclose(actual, wide, rtol=0, atol=1e-5 * np.abs(wide).max() + 1e-8)
 
+    @pytest.mark.parametrize("k", [0.0, 0.1])
+    @pytest.mark.parametrize("name", ["black", "black and noise"])
+    def test_finite_along_both_images(self, name, k):
+        x, y = (np.float32(image) for image in CASES[name](np.random.default_rng(0).random((16, 15, 1))))
+        gradient = jax.grad(functools.partial(loss, k=k), argnums=(0, 1))
+        assert np.isfinite(jax.jvp(gradient, (x, y), (1 + x, y - 1))[1]).all()
+
     def test_the_hessian_at_identical_images_is_that_of_float64(self):
         x = np.random.default_rng(0).random((13, 14, 1))
         with jax.enable_x64(True):
