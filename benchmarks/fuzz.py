@@ -9,9 +9,10 @@ Held to every pair of finite images, up to 1e15 data ranges from 0:
     values and gradients finite; SSIM, its maps and MS-SSIM within [-1, 1], losses within [0, 2], DSSIM within [0, 1].
 Held where images keep to their data range, up to 1,000 of them from 0, dead pixels and a second image up to 10 data
 ranges apart included (a wider image rounds x + y; the worst is printed, nothing is promised):
-    DESIGN.md's promise: SSIM within 2e-7 of float64; 1 - SSIM within 1e-5 of itself, or 1e-29 where its squares leave
-    float32; maps within 2e-6, or 5e-6 beyond 10 data ranges from 0. Where a pair has values of both signs, means cancel
-    and luminance, of slope 1 / k1, tells: 5e-6, 5e-5 of itself and 2e-5 instead.
+    SSIM within 2e-7 of float64, or 2e-6 / sqrt(n) where it is the mean of n < 100 windows, each known to 2e-6;
+    1 - SSIM within 1e-5 of itself, or 1e-29 where its squares leave float32; maps within 2e-6, or 5e-6 beyond 10 data
+    ranges from 0 and under masks. Where a pair has values of both signs, means cancel and luminance, of slope 1 / k1,
+    tells: 5e-6, 5e-5 of itself and 2e-5 instead.
     MS-SSIM, whose powers have no bounded slope at 0: as far off as factors that far off make it.
 
 An offender is printed with its batch and its place there: `--batch` runs that one alone, whatever the count.
@@ -378,11 +379,13 @@ def mean_over_windows(values, weight):
 
 
 def true_value(dissimilarity, weight, convention):
-    """1 - SSIM of each pair, from its map."""
+    """1 - SSIM of each pair, from its map; and how many windows that is the mean of, by their weights."""
     if convention.padding != "valid" and convention.average == "inside":
         widths = [len(t) // 2 for t in convention.window.taps(dissimilarity.ndim - 2)]
         dissimilarity, weight = central(dissimilarity, widths), central(weight, widths)
-    return mean_over_windows(dissimilarity, weight).mean(-1)
+    each = np.broadcast_to(weight, dissimilarity.shape).reshape(len(dissimilarity), -1)
+    count = each.sum(-1) ** 2 / np.maximum((each**2).sum(-1), np.finfo(float).tiny)
+    return mean_over_windows(dissimilarity, weight).mean(-1), np.maximum(count, 1)
 
 
 def halved(image, weight):
@@ -486,10 +489,12 @@ def expected(batch, setting):
     both = np.minimum(x, y).reshape(n, -1).min(-1) * np.maximum(x, y).reshape(n, -1).max(-1) < 0
     value, share, near, far = np.where(both, *(np.asarray(t)[:, None] for t in (BOTH_SIGNS, ONE_SIGN)))[..., None]
     dissimilarity, centres = true_map(x, y, weight, batch.data_range, setting.convention)
-    mean = true_value(dissimilarity, centres, setting.convention)[:, None]
+    mean, count = (array[:, None] for array in true_value(dissimilarity, centres, setting.convention))
+    few = np.maximum(value, near / np.sqrt(count))
+    near = near if batch.mask is None else far
     of_itself = share * np.maximum(mean, TINY)
     wanted = {
-        "ssim": (1 - mean, value),
+        "ssim": (1 - mean, few),
         "dssim": (mean / 2, of_itself / 2),
         "ssim_loss": (mean, of_itself),
         "ssim_map": (1 - dissimilarity.reshape(n, -1), np.where(distance > NEAR, far, near)),

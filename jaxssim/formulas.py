@@ -18,9 +18,8 @@ Formula = Callable[[Local, Convention, Windows], jax.Array]
 
 def contrast_structure(local: Local, convention: Convention, taps: Windows) -> jax.Array:
     """1 - contrast · structure, within [0, 2]."""
-    bessel = correction(convention, taps)
-    var_u, var_v = bessel * local.var_u, bessel * local.var_v
-    return quotient(var_v, (var_u + var_v) / 2 + convention.k2**2)
+    # Bessel's correction of every variance is the same as its inverse of C2, and rounds nothing.
+    return quotient(local.var_v, (local.var_u + local.var_v) / 2 + convention.k2**2 / correction(convention, taps))
 
 
 def luminance(local: Local, convention: Convention, taps: Windows) -> jax.Array:
