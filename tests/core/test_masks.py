@@ -202,10 +202,14 @@ def test_derivatives_to_second_order(name):
         check_grads(loss, (x, 0.8 * x + 0.2 * y), order=2, modes=("fwd", "rev"), eps=1e-6)
 
 
-def test_a_volume_of_222_fits_in_memory():
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_volume_of_222_fits_in_memory(masked):
+    def loss(x, y, mask=None):
+        return jaxssim.ssim_loss(x, y, data_range=1.0, spatial_ndim=3, channel_axis=None, mask=mask)
+
     volume = jax.ShapeDtypeStruct((222, 222, 222), jnp.float32)
-    loss = functools.partial(jaxssim.ssim_loss, data_range=1.0, spatial_ndim=3, channel_axis=None)
-    memory = jax.jit(jax.value_and_grad(loss)).lower(volume, volume).compile().memory_analysis()
+    arguments = (volume, volume, jax.ShapeDtypeStruct(volume.shape, bool)) if masked else (volume, volume)
+    memory = jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile().memory_analysis()
     assert memory.temp_size_in_bytes + memory.argument_size_in_bytes <= 1.5 * 2**30
 
 
