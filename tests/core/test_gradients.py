@@ -38,8 +38,9 @@ def images(name, shape=(20, 18, 2)):
     return x.astype(np.float32), y.astype(np.float32)
 
 
-@pytest.mark.parametrize("spatial_ndim", [1, 2, 3])
-@pytest.mark.parametrize("covariance", ["population", "sample"])
+@pytest.mark.parametrize(
+    ("spatial_ndim", "covariance"), [(1, "sample"), (2, "population"), (2, "sample"), (3, "population")]
+)
 def test_both_modes_to_second_order(spatial_ndim, covariance):
     convention = Convention(window=Gaussian(3, 1.0), covariance=covariance)
     options = dict(convention=convention, spatial_ndim=spatial_ndim)

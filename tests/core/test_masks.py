@@ -199,7 +199,7 @@ def test_derivatives_to_second_order(name):
         x, y = np.random.default_rng(0).random((2, 11, 10, 2))
         weight = np.random.default_rng(1).random((11, 10)) * (np.random.default_rng(2).random((11, 10)) < 0.7)
         loss = functools.partial(LOSSES[name], data_range=1.0, mask=weight)
-        check_grads(loss, (x, 0.8 * x + 0.2 * y), order=2, modes=("fwd", "rev"), eps=1e-6)
+        check_grads(loss, (x, 0.8 * x + 0.2 * y), order=2, modes=("rev",), eps=1e-6)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -51,7 +51,7 @@ LOSSES = {
 
 
 class TestVariants(chex.TestCase):
-    @chex.variants(with_jit=True, without_jit=True, with_device=True, without_device=True)
+    @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*METRICS.items())
     def test_jit_eager_vmap_and_loop_agree(self, metric):
         x, y = batch(3, 24, 21, 3)
