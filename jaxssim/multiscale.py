@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxssim import arguments, conventions, formulas, inputs, resampling, statistics, structural
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -84,11 +85,16 @@ def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention
     """1 - MS-SSIM of each pair of images, precise near 0."""
     u, v = statistics.sum_and_difference(pair, layout)
     shortfalls = []
-    for _ in weights[1:]:
-        shortfalls.append(structural.average(formulas.contrast_structure, u, v, convention, layout))
-        u, v = (resampling.shrink(field, 2, 0, layout.spatial_ndim) for field in (u, v))
-    shortfalls.append(structural.average(formulas.dissimilarity, u, v, convention, layout))
+    for scale, formula in enumerate(scale_formulas(len(weights))):
+        if scale:
+            u, v = (resampling.shrink(field, 2, 0, layout.spatial_ndim) for field in (u, v))
+        shortfalls.append(structural.average(formula, u, v, convention, layout))
     return weighted_product(shortfalls, weights).mean(-1)
+
+
+def scale_formulas(count: int) -> list[Formula]:
+    """What is compared at each of so many scales: structure, and luminance too at the coarsest."""
+    return [formulas.contrast_structure] * (count - 1) + [formulas.dissimilarity]
 
 
 def weighted_product(shortfalls: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:

@@ -105,7 +105,7 @@ def _ssim(
     images: jax.Array, layout: Layout, *, data_range: Any = None, convention: Convention = conventions.WANG2004
 ) -> tuple[Functions, Any]:
     pair = arguments.check(images[0], images[0], data_range, None, convention, layout)
-    return _structural((1.0,), convention), pair.data_range
+    return _structural(None, convention), pair.data_range
 
 
 def _ms_ssim(
@@ -129,14 +129,15 @@ class Scale(NamedTuple):
 
 
 @functools.cache
-def _structural(weights: tuple[float, ...], convention: Convention) -> Functions:
-    """SSIM, or MS-SSIM where there are several weights.
+def _structural(weights: tuple[float, ...] | None, convention: Convention) -> Functions:
+    """MS-SSIM, or SSIM where there are no weights.
 
     Of the sum and the difference of two images only the difference is new to a pair: its moments and the images' own
     say all.
     """
     taps = convention.window.taps(2)
     pad = functools.partial(resampling.pad, widths=statistics.radii(taps), padding=convention.padding)
+    of_scales = multiscale.scale_formulas(1 if weights is None else len(weights))
 
     def scales(image: jax.Array, data_range: jax.Array) -> list[Scale]:
         scale = 1 / inputs.canonical_range(data_range, image, Layout(2, -1))
@@ -144,11 +145,12 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
         field = Field((image - level) * scale, level * scale)
         field = resampling.downsample(field, convention.downsample, 2)
         found = []
-        for _ in weights:
+        for coarser in range(len(of_scales)):
+            if coarser:
+                field = resampling.shrink(field, 2, 0, 2)
             framed = pad(field) if convention.average == "all" else field
             mean, var, _ = statistics.moments(framed, taps)
             found.append(Scale(framed, mean, var))
-            field = resampling.shrink(field, 2, 0, 2)
         return found
 
     def shortfall(x: Scale, y: Scale, formula: formulas.Formula) -> jax.Array:
@@ -159,9 +161,8 @@ def _structural(weights: tuple[float, ...], convention: Convention) -> Functions
         return statistics.average(formula(local, convention, taps), v, taps)
 
     def similarity(x: list[Scale], y: list[Scale], _: jax.Array) -> jax.Array:
-        kinds = [formulas.contrast_structure] * (len(weights) - 1) + [formulas.dissimilarity]
-        shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, kinds, strict=True)]
-        if len(weights) == 1:
+        shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, of_scales, strict=True)]
+        if weights is None:
             return 1 - shortfalls[0].mean(-1)
         return 1 - multiscale.weighted_product(shortfalls, weights).mean(-1)
 

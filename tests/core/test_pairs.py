@@ -15,6 +15,7 @@ CASES = {
     "kornia": ("ssim", dict(data_range=1.0, convention=conventions.KORNIA)),
     "ms_ssim": ("ms_ssim", dict(data_range=1.0, weights=(0.3, 0.7), convention=SMALL)),
     "ms_ssim of all": ("ms_ssim", dict(data_range=1.0, weights=(0.3, 0.7), convention=conventions.OPENCV)),
+    "ms_ssim of one scale": ("ms_ssim", dict(data_range=1.0, weights=(2.0,), convention=SMALL)),
     "cw_ssim": ("cw_ssim", dict(levels=2, orientations=4)),
 }
 
