@@ -94,7 +94,7 @@ def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention
 
 def scale_formulas(count: int) -> list[Formula]:
     """What is compared at each of so many scales: structure, and luminance too at the coarsest."""
-    return [formulas.contrast_structure] * (count - 1) + [formulas.dissimilarity]
+    return [*[formulas.contrast_structure] * (count - 1), formulas.dissimilarity]
 
 
 def weighted_product(shortfalls: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
