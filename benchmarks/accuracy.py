@@ -51,7 +51,7 @@ def against_peers():
     kept = json.loads((TESTS / "peer_values.json").read_text())
     pairs = {name: (x, y) for name, x, y in peer_pairs.pairs()}
     for peer, values in kept["values"].items():
-        convention = getattr(conventions, peer.split(",")[0].split(" ")[0].upper().replace("-", "_"), None)
+        convention = getattr(conventions, peer.split(",")[0].upper().replace("-", "_"), None)
         if convention is not None:
             metric = functools.partial(jaxssim.ssim, convention=convention, channel_axis=-1)
             report(peer, [abs(float(metric(*pairs[name])) - value) for name, value in values.items()])

@@ -22,8 +22,8 @@ class Pair(NamedTuple):
 def check(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, layout: Layout) -> Pair:
     """The two images, their data range and mask as arrays, or a ValueError that says what to pass."""
     check_convention(convention)
-    x, y = inputs.check_images(x, y, *layout)
-    batch, spatial = inputs.split(x.shape, *layout)
+    x, y = inputs.check_images(x, y, layout)
+    batch, spatial = inputs.split(x.shape, layout)
     check_size(downsampled(spatial, convention.downsample), convention)
     if mask is not None and convention.covariance == "sample":
         raise ValueError(

@@ -28,9 +28,8 @@ class Layout(NamedTuple):
     crop_border: int = 0
 
 
-def check_images(x: Any, y: Any, spatial_ndim: int, channel_axis: int | None, crop_border: int = 0) -> tuple[Any, Any]:
+def check_images(x: Any, y: Any, layout: Layout) -> tuple[Any, Any]:
     """`x` and `y` as arrays, of shapes and types that go together."""
-    layout = Layout(spatial_ndim, channel_axis, crop_border)
     x, y = check_image("x", x, layout), check_image("y", y, layout)
     if x.shape != y.shape:
         raise ValueError(f"x and y must have the same shape, got {x.shape} and {y.shape}; nothing is broadcast here")
@@ -53,7 +52,7 @@ def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
 def check_image(name: str, image: Any, layout: Layout) -> Any:
     """One image or a batch as an array, of a type and shape that can be such."""
     image = as_array(image)
-    if not (_is_integer(layout.spatial_ndim) and 1 <= layout.spatial_ndim <= 3):
+    if not (is_integer(layout.spatial_ndim) and 1 <= layout.spatial_ndim <= 3):
         raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {layout.spatial_ndim!r}")
     if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
         raise ValueError(
@@ -61,10 +60,10 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
             f"({name}.astype(jnp.float32), with a data_range to suit)"
         )
     _check_channel_axis(name, image.shape, layout.spatial_ndim, layout.channel_axis)
-    batch, spatial = split(image.shape, layout.spatial_ndim, layout.channel_axis)
+    batch, spatial = split(image.shape, layout._replace(crop_border=0))
     if 0 in image.shape and 0 not in batch:
         raise ValueError(f"{name} has shape {image.shape}, which holds no pixels")
-    if not (_is_integer(layout.crop_border) and layout.crop_border >= 0 and min(spatial) > 2 * layout.crop_border):
+    if not (is_integer(layout.crop_border) and layout.crop_border >= 0 and min(spatial) > 2 * layout.crop_border):
         raise ValueError(
             f"crop_border must be a number of pixels, at least 0 and less than half of the spatial shape {spatial}, "
             f"got {layout.crop_border!r}"
@@ -117,12 +116,12 @@ def statistics_type(x: Any, y: Any) -> np.dtype:
     return jnp.result_type(x, y, jnp.float32)
 
 
-def split(shape: Shape, spatial_ndim: int, channel_axis: int | None, crop_border: int = 0) -> tuple[Shape, Shape]:
+def split(shape: Shape, layout: Layout) -> tuple[Shape, Shape]:
     """The batch's and the spatial axes' part of a shape, the latter cropped."""
-    if channel_axis is not None:
-        axis = len(shape) + channel_axis
+    if layout.channel_axis is not None:
+        axis = len(shape) + layout.channel_axis
         shape = shape[:axis] + shape[axis + 1 :]
-    return shape[:-spatial_ndim], tuple(n - 2 * crop_border for n in shape[-spatial_ndim:])
+    return shape[: -layout.spatial_ndim], tuple(n - 2 * layout.crop_border for n in shape[-layout.spatial_ndim :])
 
 
 def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
@@ -135,7 +134,7 @@ def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis
         )
     if channel_axis is None:
         return
-    if not (_is_integer(channel_axis) and -len(shape) <= channel_axis <= -1):
+    if not (is_integer(channel_axis) and -len(shape) <= channel_axis <= -1):
         raise ValueError(
             f"channel_axis must be None or count from the end, from -1 to -{len(shape)} here, got {channel_axis!r}; "
             "axes counted from the front shift under jax.vmap"
@@ -158,7 +157,8 @@ def _is_range(value: Any, dtype: np.dtype) -> Any:
     return (value >= smallest) & (value <= 1 / smallest)
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer of Python or NumPy; True and False are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 

@@ -14,6 +14,7 @@ from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
+from jaxssim.summation import channel_mean
 from jaxssim.windows import Gaussian
 
 
@@ -143,4 +144,4 @@ def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[fl
     shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
     distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))
     mix = alpha * shortfall + (1 - alpha) * statistics.moments(distance, taps)[0]
-    return statistics.average(mix, u, taps).mean(-1)
+    return channel_mean(statistics.average(mix, u, taps))

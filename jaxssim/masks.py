@@ -51,5 +51,5 @@ def canonical(mask: jax.Array | None, x: jax.Array, shape: Shape, layout: Layout
 
 def _shapes(shape: Shape, layout: Layout) -> list[Shape]:
     """The shapes that a mask of images of this shape may have, each once."""
-    batch, spatial = inputs.split(shape, layout.spatial_ndim, layout.channel_axis)
+    batch, spatial = inputs.split(shape, layout._replace(crop_border=0))
     return list(dict.fromkeys((spatial, (*batch, *spatial), shape)))

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxssim.structural import ssim
+from jaxssim.summation import two_sum
 
 
 @jax.tree_util.register_pytree_node_class
@@ -46,7 +47,8 @@ class Average:
     def reset(self) -> None:
         """Forget all images."""
         # A sum of many is off by what is rounded away at each step: that is kept too.
-        self.total, self.rounded_off = np.zeros((), np.float32), np.zeros((), np.float32)
+        self.total: Any = np.zeros((), np.float32)
+        self.rounded_off: Any = np.zeros((), np.float32)
         self.count: Any = np.zeros((), np.int32)
         self.values: tuple[Any, ...] = ()
 
@@ -84,11 +86,10 @@ class Average:
             self.values = (*self.values, *other.values)
 
     def _add(self, value: Any) -> None:
-        """The sum of two numbers, and what it rounds off (Knuth's two-sum)."""
+        """A number onto the sum, and what float32 rounds off it onto the other."""
         term = jnp.asarray(value, jnp.float32)
-        total = self.total + term
-        part = total - self.total
-        lost = (self.total - (total - part)) + (term - part) + jnp.asarray(value - term, jnp.float32)
+        total, lost = two_sum(self.total, term)
+        lost = lost + jnp.asarray(value - term, jnp.float32)
         self.rounded_off = self.rounded_off + jnp.where(jnp.isfinite(total), lost, 0)
         self.total = total
 

@@ -13,6 +13,7 @@ from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
 from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
+from jaxssim.summation import channel_mean
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """The exponents of Wang, Simoncelli & Bovik 2003, finest scale first."""
@@ -68,7 +69,7 @@ def check(x, y, data_range, mask, weights, convention, layout):  # type: ignore[
     arguments.check_convention(convention)
     convention = dataclasses.replace(convention, downsample=None)
     pair = arguments.check(x, y, data_range, mask, convention, layout)
-    _, spatial = inputs.split(pair.x.shape, *layout)
+    _, spatial = inputs.split(pair.x.shape, layout)
     sizes = tuple(map(len, convention.window.taps(len(spatial))))
     needed = [tuple((size - 1) * 2**scale + 1 for size in sizes) for scale in range(len(weights))]
     fits = sum(all(n >= least for n, least in zip(spatial, each, strict=True)) for each in needed)
@@ -89,7 +90,7 @@ def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention
         if scale:
             u, v = (resampling.shrink(field, 2, 0, layout.spatial_ndim) for field in (u, v))
         shortfalls.append(structural.average(formula, u, v, convention, layout))
-    return weighted_product(shortfalls, weights).mean(-1)
+    return channel_mean(weighted_product(shortfalls, weights))
 
 
 def scale_formulas(count: int) -> list[Formula]:

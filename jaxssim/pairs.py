@@ -19,6 +19,7 @@ from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
 from jaxssim.resampling import Field
 from jaxssim.statistics import Local
+from jaxssim.summation import channel_mean
 
 BLOCK = 2**22  # pixels that are compared at once: what bounds the memory
 Features = Any
@@ -49,7 +50,7 @@ def pairwise(
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}, got {metric!r}")
     layout = Layout(2, channel_axis)
     stack = inputs.check_image("images", images, layout)
-    if len(inputs.split(stack.shape, *layout)[0]) != 1 or len(stack) == 0:
+    if len(inputs.split(stack.shape, layout)[0]) != 1 or len(stack) == 0:
         raise ValueError(
             "images must be (n, height, width, channels) with n at least 1, or (n, height, width) with "
             f"channel_axis=None, got the shape {stack.shape} with channel_axis={channel_axis}"
@@ -162,9 +163,7 @@ def _structural(weights: tuple[float, ...] | None, convention: Convention) -> Fu
 
     def similarity(x: list[Scale], y: list[Scale], _: jax.Array) -> jax.Array:
         shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, of_scales, strict=True)]
-        if weights is None:
-            return 1 - shortfalls[0].mean(-1)
-        return 1 - multiscale.weighted_product(shortfalls, weights).mean(-1)
+        return 1 - channel_mean(shortfalls[0] if weights is None else multiscale.weighted_product(shortfalls, weights))
 
     return scales, similarity
 

@@ -35,7 +35,7 @@ def mse(
         ValueError: for shapes that differ, types that are not listed or do not go together, and missing axes.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _mean(jnp.square, *inputs.check_images(x, y, *layout), 1.0, layout)
+    return _mean(jnp.square, *inputs.check_images(x, y, layout), layout)
 
 
 def mae(
@@ -54,7 +54,7 @@ def mae(
         (*batch,), at least 0, in the images' units. The derivative is 0 where two pixels are equal.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _mean(jnp.abs, *inputs.check_images(x, y, *layout), 1.0, layout)
+    return _mean(jnp.abs, *inputs.check_images(x, y, layout), layout)
 
 
 def psnr(
@@ -83,14 +83,15 @@ def psnr(
         ValueError: as `mse`, and for a data range that is missing or not positive.
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    a, b = inputs.check_images(x, y, *layout)
-    unit = inputs.check_data_range(data_range, a, b, inputs.split(a.shape, *layout)[0])
-    return _decibels(a, b, unit, layout)
+    a, b = inputs.check_images(x, y, layout)
+    checked = inputs.check_data_range(data_range, a, b, inputs.split(a.shape, layout)[0])
+    return _decibels(a, b, checked, layout)
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def _decibels(x: jax.Array, y: jax.Array, unit: jax.Array, layout: Layout) -> jax.Array:
-    differences = _differences(x, y, unit, layout)
+def _decibels(x: jax.Array, y: jax.Array, data_range: jax.Array, layout: Layout) -> jax.Array:
+    differences = _differences(x, y, layout)
+    differences = differences / inputs.canonical_range(data_range, differences, layout)
     axes = tuple(range(-1 - layout.spatial_ndim, 0))
     # Squares of the faintest differences leave float32: they are taken as multiples of the largest.
     largest = lax.stop_gradient(jnp.abs(differences).max(axes, keepdims=True))
@@ -103,13 +104,13 @@ def _decibels(x: jax.Array, y: jax.Array, unit: jax.Array, layout: Layout) -> ja
     return jnp.where(same, jnp.inf, decibels)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _mean(pointwise, x, y, unit, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
-    """The mean of `pointwise` of the differences, in multiples of `unit`, over each image."""
-    return pointwise(_differences(x, y, unit, layout)).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _mean(pointwise, x, y, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
+    """The mean of `pointwise` of the differences over each image."""
+    return pointwise(_differences(x, y, layout)).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
 
 
-def _differences(x, y, unit, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
+def _differences(x, y, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
     dtype = inputs.statistics_type(x, y)
     x, y = (inputs.canonical(image, layout, dtype) for image in (x, y))
-    return (x - y) / inputs.canonical_range(jnp.asarray(unit), x, layout)
+    return x - y

@@ -58,9 +58,10 @@ def steerable_pyramid(
     Raises:
         ValueError: for types that are not listed, missing axes, and images too small for the levels.
     """
-    image = inputs.check_image("x", x, Layout(2, channel_axis))
+    layout = Layout(2, channel_axis)
+    image = inputs.check_image("x", x, layout)
     check_counts(levels, orientations)
-    _, spatial = inputs.split(image.shape, 2, channel_axis)
+    _, spatial = inputs.split(image.shape, layout)
     if min(spatial) < 2 ** (levels + 1):
         raise ValueError(
             f"x has spatial shape {spatial}, too small for levels={levels}, which take {2 ** (levels + 1)} pixels a "
@@ -116,7 +117,7 @@ def level_size(pixels: int, level: int) -> int:
 def check_counts(levels: Any, orientations: Any) -> None:
     """A ValueError for numbers of levels or orientations that are none."""
     for name, count, default in (("levels", levels, 4), ("orientations", orientations, 8)):
-        if isinstance(count, bool) or not (isinstance(count, int | np.integer) and count >= 1):
+        if not (inputs.is_integer(count) and count >= 1):
             raise ValueError(f"{name} must be an integer of at least 1, got {count!r}; the default is {default}")
 
 

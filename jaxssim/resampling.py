@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxssim.conventions import Downsample, Padding
-
-Shape = tuple[int, ...]
+from jaxssim.inputs import Shape
 
 
 class Field(NamedTuple):

@@ -13,6 +13,7 @@ from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
 from jaxssim.resampling import Field
 from jaxssim.statistics import Local
+from jaxssim.summation import channel_mean
 
 
 def ssim(
@@ -113,8 +114,7 @@ def ssim_map(
 def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
     u, v = shrunk(pair, convention, layout)
-    each = average(formulas.dissimilarity, u, v, convention, layout)
-    return each[..., 0] + (each - each[..., :1]).mean(-1)  # one channel is not rounded again, nor are equal ones
+    return channel_mean(average(formulas.dissimilarity, u, v, convention, layout))
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

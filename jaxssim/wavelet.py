@@ -24,7 +24,9 @@ from jax.typing import ArrayLike
 
 from jaxssim import formulas, inputs
 from jaxssim.filtering import weighted_sum
+from jaxssim.inputs import Layout
 from jaxssim.pyramid import analytic_bands, channels_first, check_counts
+from jaxssim.summation import two_sum, weighted_mean
 
 WINDOW = 7
 
@@ -89,13 +91,14 @@ def check(
     x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, channel_axis: int | None
 ) -> tuple[Any, Any, np.ndarray, Setting]:
     """The two images, k in the type of the statistics and the setting, or a ValueError that says what to pass."""
-    x, y = inputs.check_images(x, y, 2, channel_axis)
+    layout = Layout(2, channel_axis)
+    x, y = inputs.check_images(x, y, layout)
     check_counts(levels, orientations)
-    if isinstance(guard, bool) or not (isinstance(guard, int | np.integer) and guard >= 0):
+    if not (inputs.is_integer(guard) and guard >= 0):
         raise ValueError(f"guard must be a number of pixels, an integer of at least 0, got {guard!r}")
     if isinstance(k, bool) or not (isinstance(k, float | int | np.floating | np.integer) and 0 <= k < math.inf):
         raise ValueError(f"k must be a finite number of at least 0, got {k!r}; 0 is the paper's")
-    _, spatial = inputs.split(x.shape, 2, channel_axis)
+    _, spatial = inputs.split(x.shape, layout)
     fitting = [n for n in range(1, levels + 1) if min(spatial) >= _smallest(n, guard)]
     if levels not in fitting:
         raise ValueError(
@@ -154,9 +157,7 @@ def _average(lack: jax.Array, sigma: float) -> jax.Array:
     """The mean of (*batch, channels, orientations, height, width), windows weighted by a Gaussian: (*batch,)."""
     height, width = lack.shape[-2:]
     weights = jnp.expand_dims(jnp.asarray(_gaussian(height, width, sigma), lack.dtype), range(lack.ndim - 2))
-    # A sum of thousands rounds; that of what is left when a first mean is taken off hardly does.
-    pilot = lax.stop_gradient((lack * weights).sum((-2, -1), keepdims=True))
-    mean = (pilot + ((lack - pilot) * weights).sum((-2, -1), keepdims=True)).mean((-4, -3, -2, -1))
+    mean = weighted_mean(lack, weights, (-2, -1)).mean((-2, -1))
     return jnp.where(mean > 1, 1, mean)
 
 
@@ -178,10 +179,8 @@ def _unit(image: jax.Array, setting: Setting) -> jax.Array:
 
 def _centred_sum(x: jax.Array, y: jax.Array) -> jax.Array:
     """x + y less its mean, which the bands do not see and their digits would: right to its own last digit."""
-    total = x + y
-    # What the sum's rounding lost (Knuth's two-sum): the most of it, where the mean is all but the whole.
-    of_y = total - x
-    lost = (x - (total - of_y)) + (y - of_y)
+    # What the sum's rounding lost is the most of it, where the mean is all but the whole.
+    total, lost = two_sum(x, y)
     return (total - lax.stop_gradient(total.mean((-2, -1), keepdims=True))) + lax.stop_gradient(lost)
 
 
