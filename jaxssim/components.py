@@ -46,7 +46,7 @@ def ssim_components(
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _components(pair: Pair, convention: Convention, layout: Layout) -> Components:
-    u, v = structural.padded(*structural.shrunk(pair, convention, layout), convention, layout)
+    u, v = structural.padded(structural.shrunk(pair, convention, layout), convention, layout).fields()
     x, y = u._replace(about=(u.about + v.about) / 2), u._replace(about=(u.about - v.about) / 2)
     taps, c2 = convention.window.taps(layout.spatial_ndim), convention.k2**2
     bessel = formulas.correction(convention, taps)

@@ -1,9 +1,9 @@
-"""One symmetric weighted sum along one axis: linear, and its own transpose but for padding.
+"""One symmetric weighted sum over windows, axis by axis: linear, and its own transpose but for padding.
 
 It is a primitive because its transpose must be as fast as itself: JAX would turn every slice into a padded copy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,26 +13,42 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxssim.windows import Taps, Windows
 
-def weighted_sum(x: jax.Array, taps: tuple[float, ...], *, axis: int, step: int = 1) -> jax.Array:
-    """Sum of `taps[k] * x[i + k * step]` over k, at every i for which all of these lie inside.
+
+def weighted_sum(x: jax.Array, taps: Windows, *, channels: int = 1) -> jax.Array:
+    """The weighted sum over every window that lies inside the images.
 
     Args:
-        x: floating, any shape.
-        taps: the weights, symmetric, odd in number.
-        axis: negative, so that a batch axis in front does not move it.
-        step: distance between taps; the number of channels where these are folded into the axis.
+        x: floating, (*batch, *spatial), channels folded into the last axis.
+        taps: the weights along each spatial axis, symmetric, odd in number.
+        channels: how many are folded: the distance between two pixels along the last axis.
 
     Returns:
-        `x`'s shape, `axis` shorter by `(len(taps) - 1) * step`.
+        `x`'s shape, each spatial axis shorter by all taps but one.
     """
-    return _weighted_sum_p.bind(x, taps=taps, axis=axis, step=step)
+    return _weighted_sum_p.bind(x, taps=taps, channels=channels)
+
+
+def axes(taps: Windows, channels: int) -> list[tuple[int, Taps, int]]:
+    """Each spatial axis of a folded image with its taps and the distance between two pixels.
+
+    Axes count from the end, so that a batch axis in front does not move them.
+    """
+    return [(axis, weights, channels if axis == -1 else 1) for axis, weights in enumerate(taps, start=-len(taps))]
 
 
 def shifts(x: jax.Array, count: int, *, axis: int, step: int = 1) -> list[jax.Array]:
     """The `count` views of `x` that a window of `count` taps meets along `axis`, first tap first."""
     length = x.shape[axis] - (count - 1) * step
     return [lax.slice_in_dim(x, k * step, k * step + length, axis=x.ndim + axis) for k in range(count)]
+
+
+def paired_sum(terms: Sequence[jax.Array], taps: tuple[float, ...]) -> jax.Array:
+    """The sum of symmetric taps times terms: in pairs from the rim inwards, small weights first, which rounds least."""
+    radius = len(taps) // 2
+    pairs = (taps[k] * (terms[k] + terms[-1 - k]) for k in range(radius))
+    return sum(pairs, start=jnp.zeros_like(terms[radius])) + taps[radius] * terms[radius]
 
 
 def separate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,27 +69,42 @@ def separate(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays: lax.platform_dependent(*arrays, cpu=alone, default=walled)
 
 
-def _sum_of_slices(x: jax.Array, *, taps: tuple[float, ...], axis: int, step: int) -> jax.Array:
-    def add_up(x: jax.Array) -> jax.Array:
-        views, radius = shifts(x, len(taps), axis=axis, step=step), len(taps) // 2
-        pairs = (taps[k] * (views[k] + views[-1 - k]) for k in range(radius))
-        return sum(pairs, start=jnp.zeros_like(views[radius])) + taps[radius] * views[radius]
-
-    return separate(add_up)(x)
+def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays that XLA on CPU shall compute once, not anew wherever they go into, nor one pixel at a time for a pad."""
+    return lax.platform_dependent(
+        *arrays, cpu=lambda *arrays: lax.optimization_barrier(arrays), default=lambda *arrays: arrays
+    )
 
 
-def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: tuple[float, ...], axis: int, step: int) -> list[jax.Array]:
-    widths = [(0, 0, 0)] * cotangent.ndim
-    widths[axis] = ((len(taps) - 1) * step,) * 2 + (0,)
-    padded = lax.pad(cotangent, jnp.zeros((), cotangent.dtype), widths)
-    return [weighted_sum(padded, taps, axis=axis, step=step)]
+def _separable_sum(x: jax.Array, *, taps: Windows, channels: int) -> jax.Array:
+    for axis, weights, step in axes(taps, channels):
+
+        def along(x: jax.Array, axis: int = axis, weights: Taps = weights, step: int = step) -> jax.Array:
+            return paired_sum(shifts(x, len(weights), axis=axis, step=step), weights)
+
+        x = separate(along)(x)
+    return x
+
+
+def _reach(taps: Windows, channels: int, ndim: int) -> list[int]:
+    """How much shorter each axis gets."""
+    reach = [0] * ndim
+    for axis, weights, step in axes(taps, channels):
+        reach[axis] = (len(weights) - 1) * step
+    return reach
+
+
+def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: int) -> list[jax.Array]:
+    widths = [(n, n, 0) for n in _reach(taps, channels, cotangent.ndim)]
+    padded = lax.pad(*kept(cotangent), jnp.zeros((), cotangent.dtype), widths)
+    return [weighted_sum(padded, taps, channels=channels)]
 
 
 _weighted_sum_p = Primitive("weighted_sum")
-_weighted_sum_p.def_impl(jax.jit(_sum_of_slices, static_argnames=("taps", "axis", "step")))
+_weighted_sum_p.def_impl(jax.jit(_separable_sum, static_argnames=("taps", "channels")))
 _weighted_sum_p.def_abstract_eval(
-    lambda x, *, taps, axis, step: x.update(
-        shape=tuple(n - (len(taps) - 1) * step * (i == x.ndim + axis) for i, n in enumerate(x.shape))
+    lambda x, *, taps, channels: x.update(
+        shape=tuple(n - reach for n, reach in zip(x.shape, _reach(taps, channels, x.ndim), strict=True))
     )
 )
 ad.deflinear2(_weighted_sum_p, _transpose)
@@ -81,4 +112,4 @@ batching.primitive_batchers[_weighted_sum_p] = lambda args, dims, **static: (
     _weighted_sum_p.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
     0,
 )
-mlir.register_lowering(_weighted_sum_p, mlir.lower_fun(_sum_of_slices, multiple_results=False))
+mlir.register_lowering(_weighted_sum_p, mlir.lower_fun(_separable_sum, multiple_results=False))

@@ -9,9 +9,12 @@ import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from jaxssim.conventions import Convention
-from jaxssim.statistics import Local, Windows
+from jaxssim.filtering import kept
+from jaxssim.statistics import Local
+from jaxssim.windows import Windows
 
 Formula = Callable[[Local, Convention, Windows], jax.Array]
 
@@ -52,5 +55,5 @@ def quotient(n: jax.Array, d: jax.Array) -> jax.Array:
 @quotient.defjvp
 def _quotient_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     (n, d), (dn, dd) = primals, tangents
-    value = quotient(n, d)
-    return value, quotient(dn - value * dd, d)
+    value, inverse = kept(quotient(n, d), quotient(jnp.ones_like(d), d))
+    return value, (dn - value * dd) * inverse

@@ -95,13 +95,13 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
     return data_range.astype(dtype)
 
 
-def canonical(image: jax.Array, layout: Layout, dtype: np.dtype) -> jax.Array:
-    """An image as (*batch, *spatial, channels), cropped, in the type of the statistics."""
+def canonical(image: jax.Array, layout: Layout) -> jax.Array:
+    """An image as (*batch, *spatial, channels), cropped."""
     image = image[..., None] if layout.channel_axis is None else jnp.moveaxis(image, layout.channel_axis, -1)
     if layout.crop_border:
         inside = slice(layout.crop_border, -layout.crop_border)
         image = image[(..., *(inside,) * layout.spatial_ndim, slice(None))]
-    return image.astype(dtype)
+    return image
 
 
 def canonical_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:

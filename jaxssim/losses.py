@@ -9,9 +9,22 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import arguments, conventions, formulas, inputs, multiscale, resampling, statistics, structural, wavelet
+from jaxssim import (
+    arguments,
+    averaging,
+    conventions,
+    fields,
+    formulas,
+    inputs,
+    multiscale,
+    resampling,
+    statistics,
+    structural,
+    wavelet,
+)
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.fields import Source
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
 from jaxssim.summation import channel_mean
@@ -133,15 +146,19 @@ def cw_ssim_loss(
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[float, ...], layout: Layout) -> jax.Array:
     """The mix of every pixel about which the coarsest window lies inside the image, averaged over each image."""
-    u, v = statistics.sum_and_difference(pair, layout)
-    shortfall = jnp.zeros((), u.about.dtype)
-    for size, sigma in zip(sizes, sigmas, strict=True):
-        rims = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim
-        convention = Convention(window=Gaussian(size, sigma))
-        taps = convention.window.taps(layout.spatial_ndim)
-        local = statistics.local(resampling.crop(u, rims), resampling.crop(v, rims), taps)
-        shortfall = formulas.union(shortfall, formulas.contrast_structure(local, convention, taps))
-    shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
-    distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))
-    mix = alpha * shortfall + (1 - alpha) * statistics.moments(distance, taps)[0]
-    return channel_mean(statistics.average(mix, u, taps))
+
+    def mix(source: Source) -> jax.Array:
+        u, v = source.fields()
+        shortfall = jnp.zeros((), u.about.dtype)
+        for size, sigma in zip(sizes, sigmas, strict=True):
+            rims = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim
+            convention = Convention(window=Gaussian(size, sigma))
+            taps = convention.window.taps(layout.spatial_ndim)
+            local = statistics.local(resampling.crop(u, rims), resampling.crop(v, rims), taps)
+            shortfall = formulas.union(shortfall, formulas.contrast_structure(local, convention, taps))
+        shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
+        distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))
+        return alpha * shortfall + (1 - alpha) * statistics.moments(distance, taps)[0]
+
+    coarsest = Gaussian(max(sizes), max(sigmas)).taps(layout.spatial_ndim)
+    return channel_mean(averaging.mean(mix, coarsest, fields.images(pair, layout)))

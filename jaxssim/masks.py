@@ -40,7 +40,7 @@ def canonical(mask: jax.Array | None, x: jax.Array, shape: Shape, layout: Layout
     if mask is None:
         return None
     has_channels = mask.shape == shape and layout.channel_axis is not None
-    mask = inputs.canonical(mask, layout if has_channels else layout._replace(channel_axis=None), x.dtype)
+    mask = inputs.canonical(mask, layout if has_channels else layout._replace(channel_axis=None)).astype(x.dtype)
     mask = jnp.where((mask >= 0) & (mask < jnp.inf), mask, jnp.nan)
     mask = mask.reshape(*(1,) * (x.ndim - mask.ndim), *mask.shape)
     # Products of weights neither overflow nor vanish when the largest of an image is 1.

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import arguments, conventions, formulas, inputs, resampling, statistics, structural
+from jaxssim import arguments, conventions, fields, formulas, inputs, resampling, structural
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.fields import Source
 from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
 from jaxssim.summation import channel_mean
@@ -84,12 +85,12 @@ def check(x, y, data_range, mask, weights, convention, layout):  # type: ignore[
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention, layout: Layout) -> jax.Array:
     """1 - MS-SSIM of each pair of images, precise near 0."""
-    u, v = statistics.sum_and_difference(pair, layout)
+    source: Source = fields.images(pair, layout)
     shortfalls = []
     for scale, formula in enumerate(scale_formulas(len(weights))):
         if scale:
-            u, v = (resampling.shrink(field, 2, 0, layout.spatial_ndim) for field in (u, v))
-        shortfalls.append(structural.average(formula, u, v, convention, layout))
+            source = fields.mapped(resampling.shrink, source, 2, 0, layout.spatial_ndim)
+        shortfalls.append(structural.average(formula, source, convention, layout))
     return channel_mean(weighted_product(shortfalls, weights))
 
 

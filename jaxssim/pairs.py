@@ -13,7 +13,18 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim import arguments, conventions, formulas, inputs, multiscale, resampling, statistics, wavelet
+from jaxssim import (
+    arguments,
+    averaging,
+    conventions,
+    fields,
+    formulas,
+    inputs,
+    multiscale,
+    resampling,
+    statistics,
+    wavelet,
+)
 from jaxssim.conventions import Convention
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
@@ -68,7 +79,7 @@ def pairwise(
 def _matrix(functions: Functions, images: jax.Array, parameter: jax.Array, layout: Layout) -> jax.Array:
     """Features of every image, then the metric of every pair; `parameter` is a number that both may use."""
     features_of, compare = functions
-    images = inputs.canonical(images, layout, inputs.statistics_type(images, images))
+    images = inputs.canonical(images, layout).astype(inputs.statistics_type(images, images))
     size = max(1, BLOCK // math.prod(images.shape[1:]))
     features = _in_blocks(lambda image: features_of(image, parameter), images, size)
 
@@ -142,7 +153,7 @@ def _structural(weights: tuple[float, ...] | None, convention: Convention) -> Fu
 
     def scales(image: jax.Array, data_range: jax.Array) -> list[Scale]:
         scale = 1 / inputs.canonical_range(data_range, image, Layout(2, -1))
-        level = statistics.level(image, None, 2)
+        level = fields.level(image, None, 2)
         field = Field((image - level) * scale, level * scale)
         field = resampling.downsample(field, convention.downsample, 2)
         found = []
@@ -159,7 +170,8 @@ def _structural(weights: tuple[float, ...] | None, convention: Convention) -> Fu
         mean_v, var_v, _ = statistics.moments(v, taps)
         var_u = jnp.maximum(2 * (x.var + y.var) - var_v, 0)
         local = Local(x.mean + y.mean, mean_v, var_u, var_v)
-        return statistics.average(formula(local, convention, taps), v, taps)
+        found = formula(local, convention, taps)
+        return averaging.average(found, averaging.centres(None, taps, found.ndim), v.about.shape[-1], 2)
 
     def similarity(x: list[Scale], y: list[Scale], _: jax.Array) -> jax.Array:
         shortfalls = [shortfall(a, b, formula) for a, b, formula in zip(x, y, of_scales, strict=True)]

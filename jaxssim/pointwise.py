@@ -112,5 +112,5 @@ def _mean(pointwise, x, y, layout: Layout) -> jax.Array:  # type: ignore[no-unty
 
 def _differences(x, y, layout: Layout) -> jax.Array:  # type: ignore[no-untyped-def]
     dtype = inputs.statistics_type(x, y)
-    x, y = (inputs.canonical(image, layout, dtype) for image in (x, y))
+    x, y = (inputs.canonical(image, layout).astype(dtype) for image in (x, y))
     return x - y

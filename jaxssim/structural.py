@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxssim import arguments, conventions, formulas, inputs, resampling, statistics
+from jaxssim import arguments, averaging, conventions, fields, formulas, inputs, resampling, statistics
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.fields import Source
 from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
-from jaxssim.resampling import Field
 from jaxssim.statistics import Local
 from jaxssim.summation import channel_mean
 
@@ -113,42 +113,51 @@ def ssim_map(
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
-    u, v = shrunk(pair, convention, layout)
-    return channel_mean(average(formulas.dissimilarity, u, v, convention, layout))
+    source = shrunk(pair, convention, layout)
+    return channel_mean(average(formulas.dissimilarity, source, convention, layout))
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _similarity_map(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
-    u, v = padded(*shrunk(pair, convention, layout), convention, layout)
+    u, v = padded(shrunk(pair, convention, layout), convention, layout).fields()
     taps = convention.window.taps(layout.spatial_ndim)
     local = statistics.local(u, v, taps)
     return as_map(formulas.dissimilarity(local, convention, taps), local, u.about.shape[-1], layout)
 
 
-def shrunk(pair: Pair, convention: Convention, layout: Layout) -> tuple[Field, Field]:
-    """Sum and difference of the images, shrunk as the convention has it."""
-    u, v = statistics.sum_and_difference(pair, layout)
-    rule, spatial_ndim = convention.downsample, layout.spatial_ndim
-    return resampling.downsample(u, rule, spatial_ndim), resampling.downsample(v, rule, spatial_ndim)
+def shrunk(pair: Pair, convention: Convention, layout: Layout) -> Source:
+    """The images, shrunk as the convention has it."""
+    source = fields.images(pair, layout)
+    _, spatial = inputs.split(pair.x.shape, layout)
+    if resampling.downsampled(spatial, convention.downsample) == spatial:
+        return source
+    return fields.mapped(resampling.downsample, source, convention.downsample, layout.spatial_ndim)
 
 
-def average(formula: Formula, u: Field, v: Field, convention: Convention, layout: Layout) -> jax.Array:
+def average(formula: Formula, source: Source, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of `formula` over the windows that count for the value, one a channel: (*batch, channels)."""
     taps = convention.window.taps(layout.spatial_ndim)
     if convention.average == "all":
-        u, v = padded(u, v, convention, layout)
-    return statistics.average(formula(statistics.local(u, v, taps), convention, taps), u, taps)
+        source = padded(source, convention, layout)
+
+    def values(part: Source) -> jax.Array:
+        return formula(statistics.local(*part.fields(), taps), convention, taps)
+
+    return averaging.mean(values, taps, source)
 
 
-def padded(u: Field, v: Field, convention: Convention, layout: Layout) -> tuple[Field, Field]:
-    """Sum and difference continued beyond the edge as the convention has it, for a window at every pixel."""
-    widths = statistics.radii(convention.window.taps(layout.spatial_ndim))
-    return resampling.pad(u, widths, convention.padding), resampling.pad(v, widths, convention.padding)
+def padded(source: Source, convention: Convention, layout: Layout) -> Source:
+    """The images continued beyond the edge as the convention has it, for a window at every pixel."""
+    if convention.padding == "valid":
+        return source
+    return fields.mapped(
+        resampling.pad, source, statistics.radii(convention.window.taps(layout.spatial_ndim)), convention.padding
+    )
 
 
 def as_map(shortfall: jax.Array, local: Local, channels: int, layout: Layout) -> jax.Array:
     """1 - `shortfall` as an image, 1 where a mask leaves nothing of a window."""
     if local.weight is not None:
         shortfall = jnp.where(local.weight == 0, 0, shortfall)
-    similarity = statistics.unfold(1 - shortfall, channels)
+    similarity = fields.unfold(1 - shortfall, channels)
     return similarity[..., 0] if layout.channel_axis is None else similarity

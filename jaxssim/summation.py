@@ -1,6 +1,9 @@
 """Sums and means that lose no digit which they need not."""
 
+from collections.abc import Sequence
+
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 
@@ -11,11 +14,20 @@ def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return total, (a - (total - of_b)) + (b - of_b)
 
 
-def weighted_mean(values: jax.Array, share: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """The sum of `share` times `values` over `axes`, where shares add up to 1, or are all 0.
+def tree_sum(terms: Sequence[jax.Array]) -> jax.Array:
+    """The sum of arrays, added in pairs, and these in pairs: each is rounded but a few times."""
+    while len(terms) > 1:
+        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + [*terms[-1:]] * (len(terms) % 2)
+    return terms[0]
+
+
+def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """The mean over `axes` of values that count by weight, which is of the same lengths there; 0 where none counts.
 
     A sum of thousands rounds; that of what is left when a first mean is taken off hardly does.
     """
+    total = weight.sum(axes, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
     pilot = lax.stop_gradient((values * share).sum(axes, keepdims=True))
     return (pilot + ((values - pilot) * share).sum(axes, keepdims=True)).squeeze(axes)
 

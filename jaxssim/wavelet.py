@@ -141,8 +141,7 @@ def _dissimilarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Array) ->
     """The mean over windows, orientations and channels of 1 - v, as above, times T / (T + 2 k)."""
     (s_re, s_im), (d_re, d_im) = (jnp.moveaxis(z, -3, 0) for z in (s, d))
     products = jnp.stack([d_re**2 + d_im**2, s_re**2 + s_im**2, d_im * s_re - d_re * s_im])
-    for axis in (-2, -1):
-        products = weighted_sum(products, (1 / WINDOW,) * WINDOW, axis=axis)
+    products = weighted_sum(products, ((1 / WINDOW,) * WINDOW,) * 2)
     total = products[:1] + products[1:2]
     # A window that holds less than the last digit of the image's values holds rounding, whose likeness says nothing.
     silent = total <= jnp.finfo(s.dtype).eps ** 2

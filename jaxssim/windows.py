@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 Taps = tuple[float, ...]  # the weights along one axis: symmetric, odd in number, of sum 1
+Windows = tuple[Taps, ...]  # the weights along every spatial axis
 
 
 @jax.tree_util.register_static
@@ -32,7 +33,7 @@ class Gaussian:
             if not (isinstance(sigma, numbers.Real) and 0 < sigma < np.inf):
                 raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper's is 1.5")
 
-    def taps(self, spatial_ndim: int) -> tuple[Taps, ...]:
+    def taps(self, spatial_ndim: int) -> Windows:
         """The weights along each of `spatial_ndim` axes."""
         sizes, sigmas = _each(self.size, spatial_ndim, "size"), _each(self.sigma, spatial_ndim, "sigma")
         return tuple(map(_gaussian, sizes, sigmas))
@@ -56,7 +57,7 @@ class Uniform:
         """Check the size."""
         _check_size(self.size)
 
-    def taps(self, spatial_ndim: int) -> tuple[Taps, ...]:
+    def taps(self, spatial_ndim: int) -> Windows:
         """The weights along each of `spatial_ndim` axes."""
         return tuple((1 / size,) * size for size in _each(self.size, spatial_ndim, "size"))
 

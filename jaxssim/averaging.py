@@ -1,0 +1,232 @@
+"""The mean over all windows of what a function of two images says at each, and the gradient of that mean.
+
+On CPU the images are gone through in tiles of rows, which stay in the cache; each reads as many rows more as its
+windows reach. Elsewhere, and in derivatives of the gradient, they are taken whole.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+from jaxssim.fields import Source, along_row, fold, unfold
+from jaxssim.filtering import separate
+from jaxssim.statistics import radii
+from jaxssim.summation import tree_sum, weighted_mean
+from jaxssim.windows import Windows
+
+Values = Callable[[Any], jax.Array]  # of a source: one a window, channels folded
+Gradients = tuple[jax.Array, ...]
+TILE = 2**19  # values of an image that a tile is to have
+REACH = 8  # or so many times the rows that its windows reach beyond it, where gradients have all of these done twice
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def mean(values: Values, taps: Windows, source: Source) -> jax.Array:
+    """The mean of `values` over all windows that lie inside the images: (*batch, channels).
+
+    A window counts by the weight of the pixel at its centre; where none does, the mean is 0.
+    """
+    if len(taps) == 1:
+        return _whole(values, taps, source)
+    tiled, whole = (functools.partial(function, values, taps) for function in (_tiled, _whole))
+    return lax.platform_dependent(source, cpu=tiled, default=whole)
+
+
+@functools.partial(mean.defjvp, symbolic_zeros=True)
+def _mean_jvp(values, taps, primals, tangents):  # type: ignore[no-untyped-def]
+    """The gradient's product with the tangent, which costs nothing to transpose."""
+    (source,), (along,) = primals, tangents
+    if not all(isinstance(tangent, SymbolicZero) for tangent in jax.tree.leaves(along.constants)):
+        return _jvp(functools.partial(_whole, values, taps), source, along)
+    wanted = tuple(i for i, tangent in enumerate(along.images) if not isinstance(tangent, SymbolicZero))
+    value, gradients = _value_and_gradients(values, taps, wanted, source)
+    products = [
+        gradient * along.images[i].astype(gradient.dtype) for i, gradient in zip(wanted, gradients, strict=True)
+    ]
+    return value, sum(products[1:], products[0]).sum(tuple(range(-1 - len(taps), -1)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _value_and_gradients(
+    values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
+) -> tuple[jax.Array, Gradients]:
+    """The mean, and the gradients of each channel's by its image, in the type of the statistics."""
+    if len(taps) == 1:
+        return _whole_gradients(values, taps, wanted, source)
+    tiled, whole = (functools.partial(f, values, taps, wanted) for f in (_tiled_gradients, _whole_gradients))
+    return lax.platform_dependent(source, cpu=tiled, default=whole)
+
+
+@functools.partial(_value_and_gradients.defjvp, symbolic_zeros=True)
+def _value_and_gradients_jvp(values, taps, wanted, primals, tangents):  # type: ignore[no-untyped-def]
+    return _jvp(functools.partial(_whole_gradients, values, taps, wanted), *primals, *tangents)
+
+
+def average(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
+    """The mean of folded values (*batch, *windows), each of which counts by a weight: (*batch, channels)."""
+    weight = jnp.broadcast_to(weight, values.shape).astype(values.dtype)
+    axes = tuple(range(-spatial_ndim, -1))
+    columns = weighted_mean(values, weight, axes)
+    return weighted_mean(unfold(columns, channels), unfold(weight.sum(axes), channels), (-2,))
+
+
+def centres(weight: jax.Array | None, taps: Windows, ndim: int) -> jax.Array:
+    """The weight of each window: that of the pixel at its centre, folded, or 1 with so many axes."""
+    if weight is None:
+        return jnp.ones((1,) * ndim, jnp.float32)
+    return fold(weight[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
+
+
+def _whole(values: Values, taps: Windows, source: Source) -> jax.Array:
+    found = values(source)
+    return average(found, centres(source.weight, taps, found.ndim), source.images[0].shape[-1], len(taps))
+
+
+def _tiled(values: Values, taps: Windows, source: Source) -> jax.Array:
+    reach = len(taps[0]) - 1
+    windows = _height(source, taps) - reach
+    rows, count = _tiles(source, taps, windows, 1)
+
+    def of_tile(i: jax.Array) -> tuple[jax.Array, jax.Array]:
+        first = jnp.minimum(i * rows, windows - rows)
+        tile = _cut(source, taps, first, rows + reach)
+        found = values(tile)
+        weight = _own(i, rows, first, centres(tile.weight, taps, found.ndim), found, -len(taps))
+        return _over_rows(found, weight, -len(taps))
+
+    _, columns = _scan(lambda _, i: (None, of_tile(i)), None, count)
+    return _over_tiles(columns, source.images[0].shape[-1], len(taps))
+
+
+def _whole_gradients(
+    values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
+) -> tuple[jax.Array, Gradients]:
+    value, pullback = _vjp(functools.partial(_whole, values, taps), wanted, source)
+    return value, pullback(jnp.ones_like(value))
+
+
+def _tiled_gradients(
+    values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
+) -> tuple[jax.Array, Gradients]:
+    """Rows of the gradient at a time, from all the windows that these are in."""
+    height, reach, axis, channels = _height(source, taps), len(taps[0]) - 1, -1 - len(taps), source.images[0].shape[-1]
+    rows, count = _tiles(source, taps, height, REACH * reach)
+    read = min(height, rows + 2 * reach)
+    total = _total(source, taps)
+
+    def of_tile(gradients: Gradients, i: jax.Array) -> tuple[Gradients, tuple[jax.Array, jax.Array]]:
+        start = jnp.minimum(i * rows, height - rows)
+        first = jnp.clip(start - reach, 0, height - read)
+        tile = _cut(source, taps, first, read)
+        found, pullback = _vjp(values, wanted, tile)
+        weight = centres(tile.weight, taps, found.ndim)
+        rims = pullback(jnp.broadcast_to(weight / along_row(total, found), found.shape))
+        parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
+        gradients = tuple(
+            lax.dynamic_update_slice_in_dim(gradient, part, start, axis)
+            for gradient, part in zip(gradients, parts, strict=True)
+        )
+        return gradients, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), -len(taps))
+
+    nothing = tuple(jnp.zeros_like(source.images[i], dtype=total.dtype) for i in wanted)
+    gradients, columns = _scan(of_tile, nothing, count)
+    return _over_tiles(columns, channels, len(taps)), gradients
+
+
+def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, count: int) -> tuple[Any, Any]:
+    """`lax.scan` over the numbers of the tiles, or no loop where there is one."""
+    if count == 1:
+        carried, result = function(carried, jnp.zeros((), jnp.int32))
+        return carried, jax.tree.map(lambda array: array[None], result)
+
+    def of_tile(carried: Any, i: jax.Array) -> tuple[Any, Any]:
+        # XLA (from JAX 0.12 on) takes a loop for a small one, and has one core do it all, unless there is a sort in it.
+        return function(carried, lax.sort(jnp.stack([i, i + 1]))[0])
+
+    return lax.scan(of_tile, carried, jnp.arange(count))
+
+
+def _over_rows(values: jax.Array, weight: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The mean of each column of a tile, and the weight of it all: added up by hand, in half of XLA's time."""
+    total = weight.sum(axis, keepdims=True)
+
+    def mean_of_rows(values: jax.Array, share: jax.Array) -> jax.Array:
+        rows, shares = (jnp.unstack(array, axis=axis) for array in (values, share))
+        return rows[0] + tree_sum([(row - rows[0]) * part for row, part in zip(rows, shares, strict=True)])
+
+    return separate(mean_of_rows)(values, weight / jnp.where(total == 0, 1, total)), total.squeeze(axis)
+
+
+def _over_tiles(columns: tuple[jax.Array, jax.Array], channels: int, spatial_ndim: int) -> jax.Array:
+    """The mean over the tiles in front and all columns of a channel: (*batch, channels)."""
+    means, totals = (unfold(jnp.broadcast_to(array, columns[0].shape), channels) for array in columns)
+    return weighted_mean(means, totals, (0, *range(-spatial_ndim, -1)))
+
+
+def _tiles(source: Source, taps: Windows, length: int, least: int) -> tuple[int, int]:
+    """Rows of a tile, and how many tiles of one size cover so many rows."""
+    _, *others = source.images[0].shape[-1 - len(taps) :]
+    batch = (n for n in source.images[0].shape[: -1 - len(taps)] if isinstance(n, int))
+    rows = min(max(least, TILE // max(1, math.prod((*batch, *others)))), max(least, 128))
+    count = max(1, length // rows)
+    return -(-length // count), count
+
+
+def _height(source: Source, taps: Windows) -> int:
+    return source.images[0].shape[-1 - len(taps)]
+
+
+def _cut(source: Source, taps: Windows, first: jax.Array, rows: int) -> Any:
+    """Some rows of the images and their weight."""
+
+    def cut(image: jax.Array) -> jax.Array:
+        return lax.dynamic_slice_in_dim(image, first, rows, -1 - len(taps))
+
+    return source._replace(images=tuple(map(cut, source.images)), weight=jax.tree.map(cut, source.weight))
+
+
+def _own(i: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int) -> jax.Array:
+    """The weight of those of a tile's windows that are tile i's own: each window of an image is one tile's."""
+    shape = [1] * values.ndim
+    shape[axis] = values.shape[axis]
+    row = first + lax.broadcasted_iota(jnp.int32, shape, values.ndim + axis)
+    return jnp.where((i * rows <= row) & (row < (i + 1) * rows), weight, 0).astype(values.dtype)
+
+
+def _total(source: Source, taps: Windows) -> jax.Array:
+    """The weight of all windows, 1 if it is none: (*batch or 1s, 1, .., 1, channels)."""
+    image = source.images[0]
+    if source.weight is None:
+        windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
+        return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), source.constants[0].dtype)
+    weight = unfold(centres(source.weight, taps, image.ndim - 1), image.shape[-1])
+    total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
+    return jnp.where(total == 0, 1, total)
+
+
+def _vjp(function: Callable[[Any], jax.Array], wanted: tuple[int, ...], source: Source) -> tuple[jax.Array, Any]:
+    """What a function of a source gives, and its pullback to the wanted images in the type of the statistics."""
+
+    def of_wanted(*some: jax.Array) -> jax.Array:
+        images = dict(enumerate(source.images)) | dict(zip(wanted, some, strict=True))
+        return function(source._replace(images=tuple(images.values())))
+
+    dtype = source.constants[0].dtype
+    return jax.vjp(of_wanted, *(source.images[i].astype(dtype) for i in wanted))
+
+
+def _jvp(function: Callable[[Any], Any], source: Source, along: Source) -> Any:
+    """What a function of a source gives, and its derivative along what has a tangent."""
+    parts, tree = jax.tree.flatten(source)
+    moving = {i: tangent for i, tangent in enumerate(jax.tree.leaves(along)) if not isinstance(tangent, SymbolicZero)}
+
+    def of_moving(moved: dict[int, jax.Array]) -> Any:
+        return function(jax.tree.unflatten(tree, [moved.get(i, part) for i, part in enumerate(parts)]))
+
+    return jax.jvp(of_moving, [{i: parts[i] for i in moving}], [moving])

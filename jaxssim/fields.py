@@ -1,0 +1,120 @@
+"""Two images, and the sum u = x + y and the difference v = x - y that all is computed from.
+
+They say all that SSIM asks, since var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, and the
+difference of two images that are nearly the same is known to every digit, where 1 minus a similarity near 1 is not.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxssim import inputs, masks
+from jaxssim.arguments import Pair
+from jaxssim.filtering import separate
+from jaxssim.inputs import Layout
+from jaxssim.resampling import Field
+
+
+class Images(NamedTuple):
+    """Two images, from which each row of sum and difference is had where it is needed."""
+
+    images: tuple[jax.Array, ...]  # both, (*batch, *spatial, channels), of any type
+    weight: jax.Array | None  # (*batch or 1s, *spatial, channels), of a mask
+    constants: tuple[jax.Array, ...]  # levels of x, y and x - y (*batch, 1, .., 1, channels), and 1 / data range
+
+    def fields(self) -> tuple[Field, Field]:
+        """x + y and x - y in units of the data range."""
+        level_x, level_y, level_v, scale = self.constants
+        x, y = (fold(image.astype(scale.dtype)) for image in self.images)
+        row_x, row_y, row_v = (along_row(level, x) for level in (level_x, level_y, level_v))
+        # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
+        u = ((x - row_x) + (y - row_y)) * scale[..., 0]
+        v = ((x - y) - row_v) * scale[..., 0]
+        u, v = lax.optimization_barrier((u, v))
+        if self.weight is not None:
+            u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
+        channels = level_x.shape[-1]
+        return (
+            Field(unfold(u, channels), (level_x + level_y) * scale, self.weight),
+            Field(unfold(v, channels), level_v * scale, self.weight),
+        )
+
+
+class Fields(NamedTuple):
+    """Two images whose sum and difference are at hand."""
+
+    images: tuple[jax.Array, ...]  # both of these, about their levels
+    weight: jax.Array | None
+    constants: tuple[jax.Array, ...]  # the levels
+
+    def fields(self) -> tuple[Field, Field]:
+        """Sum and difference."""
+        (u, v), (level_u, level_v) = self.images, self.constants
+        return Field(u, level_u, self.weight), Field(v, level_v, self.weight)
+
+
+Source = Images | Fields
+
+
+def images(pair: Pair, layout: Layout) -> Images:
+    """The two images, in the order of axes that all is computed in."""
+    x, y = (inputs.canonical(image, layout) for image in (pair.x, pair.y))
+    dtype = inputs.statistics_type(x, y)
+    scale = 1 / inputs.canonical_range(pair.data_range, x.astype(dtype), layout)
+    mask = masks.canonical(pair.mask, x.astype(dtype), pair.x.shape, layout)
+    of_levels = (x.astype(dtype), y.astype(dtype), x.astype(dtype) - y.astype(dtype))
+    return Images((x, y), mask, (*(level(image, mask, layout.spatial_ndim) for image in of_levels), scale))
+
+
+def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> Fields:
+    """What a linear function of a field makes of sum and difference."""
+    u, v = (function(field, *arguments) for field in source.fields())
+    return Fields((u.about, v.about), u.weight, (u.level, v.level))
+
+
+def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """The value nearest 0 among all but the extreme pixels of a channel: (*batch, 1, .., 1, channels).
+
+    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; a few
+    dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
+    derivatives.
+    """
+    steps = (max(1, n // round(64 ** (1 / spatial_ndim))) for n in x.shape[-1 - spatial_ndim : -1])
+    grid = (..., *(slice(None, None, step) for step in steps), slice(None))
+    sample = x[grid] if mask is None else jnp.where(mask[grid] > 0, x[grid], jnp.nan)
+    *batch, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
+    sample = jnp.swapaxes(sample.reshape(*batch, -1, channels), -1, -2)
+    # XLA takes long to sort, and to compile it.
+    below = (sample[..., :, None] < sample[..., None, :]).sum(-2, dtype=jnp.int32)
+    valid = ~jnp.isnan(sample)
+    last = valid.sum(-1, keepdims=True, dtype=jnp.int32) - 1
+    low, high = (
+        jnp.where(valid & (below <= jnp.round(share * last)), sample, -jnp.inf).max(-1) for share in (0.05, 0.95)
+    )
+    if mask is not None:  # of which the grid may have met nothing
+        axes = tuple(range(-1 - spatial_ndim, -1))
+        low = jnp.where(last[..., 0] < 0, jnp.where(mask > 0, x, jnp.inf).min(axes), low)
+        high = jnp.where(last[..., 0] < 0, jnp.where(mask > 0, x, -jnp.inf).max(axes), high)
+    nearest = jnp.clip(jnp.zeros_like(low), low, high)
+    constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
+    # The barrier keeps XLA from choosing the level anew at every pixel.
+    return lax.optimization_barrier(constant.reshape(*batch, *(1,) * spatial_ndim, channels))
+
+
+def fold(image: jax.Array) -> jax.Array:
+    """(.., width, channels) as (.., width * channels)."""
+    return image.reshape(*image.shape[:-2], image.shape[-2] * image.shape[-1])
+
+
+def unfold(image: jax.Array, channels: int) -> jax.Array:
+    """The inverse of `fold`."""
+    return image.reshape(*image.shape[:-1], image.shape[-1] // channels, channels)
+
+
+def along_row(level: jax.Array, folded: jax.Array) -> jax.Array:
+    """A level (*batch, 1, .., 1, channels) at every column of a folded image."""
+    width = folded.shape[-1] // level.shape[-1]
+    return separate(lambda level: jnp.tile(level, width))(level[..., 0, :])  # or every row would look it up by column
