@@ -126,7 +126,7 @@ def _tiled_gradients(
         tile = _cut(source, taps, first, read)
         found, pullback = _vjp(values, wanted, tile)
         weight = centres(tile.weight, taps, found.ndim)
-        rims = pullback(jnp.broadcast_to(weight / along_row(total, found), found.shape))
+        rims = pullback(jnp.ones_like(found) * (weight / along_row(total, found)))
         parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
         gradients = tuple(
             lax.dynamic_update_slice_in_dim(gradient, part, start, axis)

@@ -64,7 +64,7 @@ def separate(function: Callable[..., Any]) -> Callable[..., Any]:
             return call(*arrays)
 
     def walled(*arrays: jax.Array) -> Any:
-        return lax.optimization_barrier(function(*arrays))
+        return lax.optimization_barrier(call(*arrays))
 
     return lambda *arrays: lax.platform_dependent(*arrays, cpu=alone, default=walled)
 
@@ -96,7 +96,8 @@ def _reach(taps: Windows, channels: int, ndim: int) -> list[int]:
 
 def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: int) -> list[jax.Array]:
     widths = [(n, n, 0) for n in _reach(taps, channels, cotangent.ndim)]
-    padded = lax.pad(*kept(cotangent), jnp.zeros((), cotangent.dtype), widths)
+    (kept_cotangent,) = kept(cotangent)
+    padded = lax.pad(kept_cotangent, jnp.zeros((), cotangent.dtype), widths)
     return [weighted_sum(padded, taps, channels=channels)]
 
 
