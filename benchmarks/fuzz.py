@@ -23,13 +23,12 @@ import dataclasses
 import functools
 import itertools
 import math
-import os
-import platform
 import sys
 import time
 
 import jax
 import jax.numpy as jnp
+import measuring
 import numpy as np
 
 import jaxssim
@@ -592,11 +591,7 @@ def main():
 
 def report(tallies, options, seconds):
     """Prints the table."""
-    print(
-        f"jaxssim {jaxssim.__version__}, jax {jax.__version__}, numpy {np.__version__}, Python "
-        f"{platform.python_version()}, {platform.system()} {platform.machine()}, {jax.default_backend()}, "
-        f"{len(os.sched_getaffinity(0))} cores; seed {options.seed}, {seconds:.0f} s"
-    )
+    print(f"{measuring.header()}; seed {options.seed}, {seconds:.0f} s")
     heads = ("function", "pairs", "values", "not finite", "out of range", "mismatches", "worst deviation")
     heads = (*heads, "of what is allowed", "where nothing is promised", "the worst")
     print("| " + " | ".join(heads) + " |")

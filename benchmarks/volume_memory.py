@@ -4,12 +4,11 @@ python benchmarks/volume_memory.py [--size 222]
 """
 
 import argparse
-import os
-import platform
 import time
 
 import jax
 import jax.numpy as jnp
+import measuring
 import numpy as np
 
 import jaxssim
@@ -42,11 +41,7 @@ def main():
     rng = np.random.default_rng(0)
     x, y = (jnp.asarray(rng.random((size,) * 3, np.float32)) for _ in range(2))
     mask = jnp.asarray(rng.random((size,) * 3) < 0.5)
-    print(
-        f"jaxssim {jaxssim.__version__}, jax {jax.__version__}, numpy {np.__version__}, Python "
-        f"{platform.python_version()}, {platform.system()} {platform.machine()}, {jax.default_backend()}, "
-        f"{len(os.sched_getaffinity(0))} cores; {size} x {size} x {size} float32 are {x.nbytes / 2**20:.0f} MiB"
-    )
+    print(f"{measuring.header()}; {size} x {size} x {size} float32 are {x.nbytes / 2**20:.0f} MiB")
     print("| ssim_loss | arguments, MiB | temporary | output | together | in volumes | seconds |")
     print("| --- | --: | --: | --: | --: | --: | --: |")
     row("value", loss, x, y)
