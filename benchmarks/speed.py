@@ -15,7 +15,6 @@ and of their difference, the mean and the square), three more for a derivative b
 
 import argparse
 import dataclasses
-import functools
 import importlib
 import importlib.metadata
 import itertools
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import measuring
 import numpy as np
+from peers import CPU_ONLY, PEERS
 
 BURST = 0.15  # seconds
 WORKS = {
@@ -79,187 +79,6 @@ ALSO += [
 ]
 
 
-def arrays(row):
-    """Two images, and a direction for the jvp."""
-    rng = np.random.default_rng(0)
-    x = rng.random(row.shape, row.dtype)
-    y = np.clip(x + 0.1 * rng.standard_normal(row.shape, row.dtype), 0, 1)
-    return x, y, rng.standard_normal(row.shape, row.dtype)
-
-
-# The libraries. Each is a function of a row that returns a call and how to wait for its result, or None where it has
-# no such function. A result is a mean over the batch, then any derivatives.
-
-
-def of_jax(row, value, loss):
-    """JAX functions of two images."""
-    import jax
-
-    functions = {
-        "forward": lambda x, y, direction: (value(x, y).mean(),),
-        "gradient": lambda x, y, direction: jax.value_and_grad(loss, 1)(x, y),
-        "both": lambda x, y, direction: jax.value_and_grad(loss, (0, 1))(x, y),
-        "jvp": lambda x, y, direction: jax.jvp(functools.partial(loss, x), (y,), (direction,)),
-    }
-    given = [jax.numpy.asarray(array) for array in arrays(row)]
-    return functools.partial(jax.jit(functions[row.work]), *given), jax.block_until_ready
-
-
-def of_jaxssim(row):
-    """This library."""
-    import jaxssim
-
-    window = jaxssim.Gaussian(row.size, row.sigma) if row.sigma else jaxssim.Uniform(row.size)
-    convention = jaxssim.Convention(window=window, covariance="population" if row.sigma else "sample")
-    options = dict(data_range=1.0, convention=convention, channel_axis=-1)
-    value, loss = getattr(jaxssim, row.metric), getattr(jaxssim, f"{row.metric}_loss")
-    return of_jax(row, functools.partial(value, **options), functools.partial(loss, **options))
-
-
-def of_dm_pix(row):
-    """JAX's own image processing library."""
-    import dm_pix
-
-    return of_jax(row, dm_pix.ssim, lambda x, y: 1 - dm_pix.ssim(x, y).mean()) if row.metric == "ssim" else None
-
-
-def of_tensorflow(row):
-    """`tf.image`. It has no uniform window: a Gaussian so wide that it is one stands for it."""
-    import tensorflow as tf
-
-    metric = tf.image.ssim if row.metric == "ssim" else tf.image.ssim_multiscale
-
-    def mean(x, y):
-        return tf.reduce_mean(metric(x, y, 1.0, filter_size=row.size, filter_sigma=row.sigma or 1e6))
-
-    def gradients(x, y, by):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(by)
-            loss = 1 - mean(x, y)
-        return loss, tape.gradient(loss, by)
-
-    def jvp(x, y, direction):
-        with tf.autodiff.ForwardAccumulator(y, direction) as accumulator:
-            loss = 1 - mean(x, y)
-        return loss, accumulator.jvp(loss)
-
-    functions = {
-        "forward": lambda x, y, direction: (mean(x, y),),
-        "gradient": lambda x, y, direction: gradients(x, y, [y]),
-        "both": lambda x, y, direction: gradients(x, y, [x, y]),
-        "jvp": jvp,
-    }
-    return functools.partial(tf.function(functions[row.work]), *map(tf.constant, arrays(row))), lambda result: None
-
-
-def of_torch(row, mean):
-    """A PyTorch function of two images, channels first."""
-    import torch
-
-    torch.set_num_threads(measuring.cores())
-    gpu = torch.cuda.is_available()
-    channels_first = (np.ascontiguousarray(np.moveaxis(array, -1, 1)) for array in arrays(row))
-    x, y, _ = (torch.from_numpy(array).to("cuda" if gpu else "cpu") for array in channels_first)
-
-    def forward():
-        with torch.no_grad():
-            return (mean(x, y),)
-
-    def gradients(*by):
-        loss = 1 - mean(x, y)
-        return loss.detach(), torch.autograd.grad(loss, by)
-
-    by = {"gradient": [y], "both": [x, y]}.get(row.work, [])
-    for tensor in by:
-        tensor.requires_grad_()
-    call = forward if row.work == "forward" else functools.partial(gradients, *by)
-    return None if row.work == "jvp" else (call, lambda result: torch.cuda.synchronize() if gpu else None)
-
-
-def of_kornia(row):
-    """The windows inside the image, as Wang has it, so that the number is the same."""
-    import kornia
-
-    each = functools.partial(kornia.metrics.ssim, window_size=11, padding="valid")
-    return of_torch(row, lambda x, y: each(x, y).mean()) if row.metric == "ssim" else None
-
-
-def of_pytorch_msssim(row):
-    """`ssim` and `ms_ssim`, means of the batch."""
-    import pytorch_msssim
-
-    return of_torch(row, functools.partial(getattr(pytorch_msssim, row.metric), data_range=1.0))
-
-
-def of_piq(row):
-    """Without the shrinking that it does to large images by default, so that the work is the same."""
-    import piq
-
-    metric = functools.partial(piq.ssim, downsample=False) if row.metric == "ssim" else piq.multi_scale_ssim
-    return of_torch(row, metric)
-
-
-def of_torchmetrics(row):
-    """Its definition, the windows over the edge included."""
-    import torchmetrics.functional.image as functions
-
-    name = "structural_similarity_index_measure"
-    metric = getattr(functions, name if row.metric == "ssim" else f"multiscale_{name}")
-    return of_torch(row, functools.partial(metric, data_range=1.0))
-
-
-def of_images(row, similarity, scale=1):
-    """A function of one pair of NumPy arrays, one pair after the other."""
-    if (row.work, row.metric) != ("forward", "ssim"):
-        return None
-    pairs = [(scale * x, scale * y) for x, y in zip(*arrays(row)[:2], strict=True)]
-    return lambda: (np.mean([similarity(x, y) for x, y in pairs]),), lambda result: None
-
-
-def of_skimage(row):
-    """Wang's definition, or with a uniform window scikit-image's own."""
-    from skimage.metrics import structural_similarity
-
-    wang = dict(gaussian_weights=True, sigma=row.sigma, use_sample_covariance=False) if row.sigma else {}
-    options = dict(win_size=row.size, data_range=1.0, channel_axis=-1, **wang)
-    return of_images(row, functools.partial(structural_similarity, **options))
-
-
-def of_opencv(row):
-    """The recipe that everybody copies: five blurs, and NumPy."""
-    import cv2
-
-    def similarity(x, y):
-        mean_x, mean_y, xx, yy, xy = (
-            cv2.GaussianBlur(image, (11, 11), 1.5)[5:-5, 5:-5] for image in (x, y, x * x, y * y, x * y)
-        )
-        luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
-        covariance, variances = xy - mean_x * mean_y, xx - mean_x**2 + yy - mean_y**2
-        return (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean()
-
-    return of_images(row, similarity)
-
-
-def of_opencv_contrib(row):
-    """`cv2.quality`, for which images range to 255."""
-    from cv2 import quality
-
-    return of_images(row, lambda x, y: np.mean(quality.QualitySSIM_compute(x, y)[0][: row.shape[-1]]), scale=255)
-
-
-PEERS = {  # by name: its function, and the modules whose versions count
-    "jaxssim": (of_jaxssim, ("jaxssim", "jax", "jaxlib", "numpy")),
-    "tensorflow": (of_tensorflow, ("tensorflow", "numpy")),
-    "kornia": (of_kornia, ("kornia", "torch")),
-    "pytorch-msssim": (of_pytorch_msssim, ("pytorch_msssim", "torch")),
-    "piq": (of_piq, ("piq", "torch")),
-    "torchmetrics": (of_torchmetrics, ("torchmetrics", "torch")),
-    "dm-pix": (of_dm_pix, ("dm_pix", "jax")),
-    "scikit-image": (of_skimage, ("skimage", "numpy")),
-    "opencv": (of_opencv, ("cv2", "numpy")),
-    "opencv-contrib": (of_opencv_contrib, ("cv2", "cv2.quality")),
-}
-CPU_ONLY = ("tensorflow", "scikit-image", "opencv", "opencv-contrib")
 BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # asked for the rows of `ALSO`
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 NOTES = """In brackets: how many times jaxssim's a time is, or how many times the limit jaxssim's is. All compute Wang's

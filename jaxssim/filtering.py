@@ -3,6 +3,7 @@
 It is a primitive because its transpose must be as fast as itself: JAX would turn every slice into a padded copy.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxssim.windows import Taps, Windows
@@ -27,7 +27,7 @@ def weighted_sum(x: jax.Array, taps: Windows, *, channels: int = 1) -> jax.Array
     Returns:
         `x`'s shape, each spatial axis shorter by all taps but one.
     """
-    return _weighted_sum_p.bind(x, taps=taps, channels=channels)
+    return _weighted_sum_p().bind(x, taps=taps, channels=channels)
 
 
 def axes(taps: Windows, channels: int) -> list[tuple[int, Taps, int]]:
@@ -101,16 +101,22 @@ def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: i
     return [weighted_sum(padded, taps, channels=channels)]
 
 
-_weighted_sum_p = Primitive("weighted_sum")
-_weighted_sum_p.def_impl(jax.jit(_separable_sum, static_argnames=("taps", "channels")))
-_weighted_sum_p.def_abstract_eval(
-    lambda x, *, taps, channels: x.update(
-        shape=tuple(n - reach for n, reach in zip(x.shape, _reach(taps, channels, x.ndim), strict=True))
+@functools.cache
+def _weighted_sum_p():  # type: ignore[no-untyped-def]
+    """The primitive, made when it is first asked for: jax.extend takes longer to import than all of jaxssim."""
+    from jax.extend.core import Primitive
+
+    primitive = Primitive("weighted_sum")
+    primitive.def_impl(jax.jit(_separable_sum, static_argnames=("taps", "channels")))
+    primitive.def_abstract_eval(
+        lambda x, *, taps, channels: x.update(
+            shape=tuple(n - reach for n, reach in zip(x.shape, _reach(taps, channels, x.ndim), strict=True))
+        )
     )
-)
-ad.deflinear2(_weighted_sum_p, _transpose)
-batching.primitive_batchers[_weighted_sum_p] = lambda args, dims, **static: (
-    _weighted_sum_p.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
-    0,
-)
-mlir.register_lowering(_weighted_sum_p, mlir.lower_fun(_separable_sum, multiple_results=False))
+    ad.deflinear2(primitive, _transpose)
+    batching.primitive_batchers[primitive] = lambda args, dims, **static: (
+        primitive.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
+        0,
+    )
+    mlir.register_lowering(primitive, mlir.lower_fun(_separable_sum, multiple_results=False))
+    return primitive
