@@ -153,14 +153,27 @@ def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, c
 
 
 def _over_rows(values: jax.Array, weight: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The mean of each column of a tile, and the weight of it all: added up by hand, in half of XLA's time."""
+    """The mean of each column of a tile, and the weight of it all.
+
+    XLA's own sum over all rows takes as long as a filter: they are added eight at a time before.
+    """
     total = weight.sum(axis, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
+    pivot = lax.slice_in_dim(values, 0, 1, axis=axis)  # off which all is added up, so that equal values stay exact
+    rows = values.shape[axis]
+    step = -(-rows // 8)
 
-    def mean_of_rows(values: jax.Array, share: jax.Array) -> jax.Array:
-        rows, shares = (jnp.unstack(array, axis=axis) for array in (values, share))
-        return rows[0] + tree_sum([(row - rows[0]) * part for row, part in zip(rows, shares, strict=True)])
+    def eight_by_eight(values: jax.Array, pivot: jax.Array, share: jax.Array) -> jax.Array:
+        parts = []
+        for start in range(0, rows, step):
+            first = min(start, rows - step)  # all are of one length, and what two share counts once
+            value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
+            row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
+            parts.append((value - pivot) * jnp.where(row < start - first, 0, part))
+        return tree_sum(parts)
 
-    return separate(mean_of_rows)(values, weight / jnp.where(total == 0, 1, total)), total.squeeze(axis)
+    left = separate(eight_by_eight)(values, pivot, share).sum(axis)
+    return pivot.squeeze(axis) + left, total.squeeze(axis)
 
 
 def _over_tiles(columns: tuple[jax.Array, jax.Array], channels: int, spatial_ndim: int) -> jax.Array:

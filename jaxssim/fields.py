@@ -4,7 +4,7 @@ They say all that SSIM asks, since var x + var y = (var u + var v) / 2 and cov(x
 difference of two images that are nearly the same is known to every digit, where 1 minus a similarity near 1 is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,23 +23,23 @@ class Images(NamedTuple):
 
     images: tuple[jax.Array, ...]  # both, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # (*batch or 1s, *spatial, channels), of a mask
-    constants: tuple[jax.Array, ...]  # levels of x, y and x - y (*batch, 1, .., 1, channels), and 1 / data range
+    constants: tuple[jax.Array, ...]  # levels of x, y and x - y (3, *batch, 1, .., 1, channels), and 1 / data range
 
     def fields(self) -> tuple[Field, Field]:
         """x + y and x - y in units of the data range."""
-        level_x, level_y, level_v, scale = self.constants
+        levels, scale = self.constants
         x, y = (fold(image.astype(scale.dtype)) for image in self.images)
-        row_x, row_y, row_v = (along_row(level, x) for level in (level_x, level_y, level_v))
+        row_x, row_y, row_v = along_row(levels, x)
         # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
         u = ((x - row_x) + (y - row_y)) * scale[..., 0]
         v = ((x - y) - row_v) * scale[..., 0]
         u, v = lax.optimization_barrier((u, v))
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
-        channels = level_x.shape[-1]
+        channels = levels.shape[-1]
         return (
-            Field(unfold(u, channels), (level_x + level_y) * scale, self.weight),
-            Field(unfold(v, channels), level_v * scale, self.weight),
+            Field(unfold(u, channels), (levels[0] + levels[1]) * scale, self.weight),
+            Field(unfold(v, channels), levels[2] * scale, self.weight),
         )
 
 
@@ -65,8 +65,8 @@ def images(pair: Pair, layout: Layout) -> Images:
     dtype = inputs.statistics_type(x, y)
     scale = 1 / inputs.canonical_range(pair.data_range, x.astype(dtype), layout)
     mask = masks.canonical(pair.mask, x.astype(dtype), pair.x.shape, layout)
-    of_levels = (x.astype(dtype), y.astype(dtype), x.astype(dtype) - y.astype(dtype))
-    return Images((x, y), mask, (*(level(image, mask, layout.spatial_ndim) for image in of_levels), scale))
+    a, b = x.astype(dtype), y.astype(dtype)
+    return Images((x, y), mask, (levels((a, b, a - b), mask, layout.spatial_ndim), scale))
 
 
 def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> Fields:
@@ -75,33 +75,36 @@ def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> F
     return Fields((u.about, v.about), u.weight, (u.level, v.level))
 
 
-def level(x: jax.Array, mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
-    """The value nearest 0 among all but the extreme pixels of a channel: (*batch, 1, .., 1, channels).
+def levels(images: Sequence[jax.Array], mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """The value nearest 0 among all but the extreme pixels of each channel: (images, *batch, 1, .., 1, channels).
 
     Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; a few
     dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
     derivatives.
     """
-    steps = (max(1, n // round(64 ** (1 / spatial_ndim))) for n in x.shape[-1 - spatial_ndim : -1])
+    steps = (max(1, n // round(64 ** (1 / spatial_ndim))) for n in images[0].shape[-1 - spatial_ndim : -1])
     grid = (..., *(slice(None, None, step) for step in steps), slice(None))
-    sample = x[grid] if mask is None else jnp.where(mask[grid] > 0, x[grid], jnp.nan)
-    *batch, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
-    sample = jnp.swapaxes(sample.reshape(*batch, -1, channels), -1, -2)
-    # XLA takes long to sort, and to compile it.
-    below = (sample[..., :, None] < sample[..., None, :]).sum(-2, dtype=jnp.int32)
-    valid = ~jnp.isnan(sample)
-    last = valid.sum(-1, keepdims=True, dtype=jnp.int32) - 1
+    sample = jnp.stack([image[grid] for image in images])
+    if mask is not None:
+        sample = jnp.where(mask[grid] > 0, sample, jnp.nan)
+    *front, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
+    sample = lax.stop_gradient(jnp.swapaxes(sample.reshape(*front, -1, channels), -1, -2))
+    valid = True if mask is None else ~jnp.isnan(sample)  # without a mask NaN makes all NaN, whatever its level
+    last = jnp.broadcast_to(valid, sample.shape).sum(-1, keepdims=True, dtype=sample.dtype) - 1
+    # XLA takes long to sort, and would gather a sharded batch for `top_k`.
+    below = (sample[..., :, None] < sample[..., None, :]).sum(-2, dtype=sample.dtype)
     low, high = (
         jnp.where(valid & (below <= jnp.round(share * last)), sample, -jnp.inf).max(-1) for share in (0.05, 0.95)
     )
     if mask is not None:  # of which the grid may have met nothing
         axes = tuple(range(-1 - spatial_ndim, -1))
-        low = jnp.where(last[..., 0] < 0, jnp.where(mask > 0, x, jnp.inf).min(axes), low)
-        high = jnp.where(last[..., 0] < 0, jnp.where(mask > 0, x, -jnp.inf).max(axes), high)
+        least = jnp.stack([jnp.where(mask > 0, image, jnp.inf).min(axes) for image in images])
+        most = jnp.stack([jnp.where(mask > 0, image, -jnp.inf).max(axes) for image in images])
+        low, high = (jnp.where(last[..., 0] < 0, every, some) for every, some in ((least, low), (most, high)))
     nearest = jnp.clip(jnp.zeros_like(low), low, high)
     constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     # The barrier keeps XLA from choosing the level anew at every pixel.
-    return lax.optimization_barrier(constant.reshape(*batch, *(1,) * spatial_ndim, channels))
+    return lax.optimization_barrier(constant.reshape(*front, *(1,) * spatial_ndim, channels))
 
 
 def fold(image: jax.Array) -> jax.Array:

@@ -153,7 +153,7 @@ def _structural(weights: tuple[float, ...] | None, convention: Convention) -> Fu
 
     def scales(image: jax.Array, data_range: jax.Array) -> list[Scale]:
         scale = 1 / inputs.canonical_range(data_range, image, Layout(2, -1))
-        level = fields.level(image, None, 2)
+        (level,) = fields.levels([image], None, 2)
         field = Field((image - level) * scale, level * scale)
         field = resampling.downsample(field, convention.downsample, 2)
         found = []
