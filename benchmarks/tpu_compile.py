@@ -16,6 +16,7 @@ import platform
 import re
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +42,7 @@ SCHEDULED = re.compile(r'"bundle_analysis_data":\{"estimated_cycles":"(\d+)"')
 ROUGH = re.compile(r'"window_config":\{[^{}]*"estimated_cycles":"(\d+)"')
 COLLECTIVE = re.compile(r" (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 (TAPS,) = jaxssim.Gaussian().taps(1)
+PATIENCE = 300  # seconds
 HEIGHTS = 1, 100  # in data ranges, as photographs and as measurements may have them
 FORMULATIONS = {
     "library": "the law of total variance in sums of shifted slices, channels folded into the last axis",
@@ -200,16 +202,19 @@ class Answers:
 
 
 def ask(point):
-    """The worker's answer; without the estimate from the schedule where libtpu's analysis of it ends the process."""
+    """The worker's answer; without the estimate from the schedule where libtpu's analysis of it ends or halts."""
     with tempfile.TemporaryDirectory() as folder:
         for flags in (f"--xla_jf_dump_static_llo_profile_to={folder}", ""):
             environment = WITHOUT_TPU | {"LIBTPU_INIT_ARGS": flags}
             worker = measuring.Worker([sys.executable, __file__, "--worker"], environment)
+            patience = threading.Timer(PATIENCE, worker.process.kill)
+            patience.start()
             try:
                 return worker.ask("compile", point)
             except measuring.WorkerError as error:
                 print(*point, error, flush=True)
             finally:
+                patience.cancel()
                 worker.close()
     return None
 
@@ -278,9 +283,10 @@ def about():
         "Cycles are one chip's, of four: libtpu's count over the instructions that it has scheduled, without waits for "
         "memory and for other chips. Before that, while it fuses, it assumes others, which count each slice as an "
         "array of its own to read: about right for matrix products, several times too many for sums of slices. A "
-        "missing count is one that libtpu's analysis of matrix products failed at. Fields mostly stay in the chip's "
+        "missing count is one that libtpu's analysis failed at. Fields mostly stay in the chip's "
         "vector memory, which is not among the temporary bytes.",
-        "On a TPU jaxssim takes the row `library`, for its digits: the last table has what moments lose.",
+        "On a TPU jaxssim takes the row `library`, as elsewhere: of the two that keep their digits the faster one where "
+        "a chip has eight images, and the slower one where it has two. The last table has what moments lose.",
     ]
 
 

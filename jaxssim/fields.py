@@ -4,6 +4,7 @@ They say all that SSIM asks, since var x + var y = (var u + var v) / 2 and cov(x
 difference of two images that are nearly the same is known to every digit, where 1 minus a similarity near 1 is not.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -88,7 +89,8 @@ def levels(images: Sequence[jax.Array], mask: jax.Array | None, spatial_ndim: in
     if mask is not None:
         sample = jnp.where(mask[grid] > 0, sample, jnp.nan)
     *front, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
-    sample = lax.stop_gradient(jnp.swapaxes(sample.reshape(*front, -1, channels), -1, -2))
+    pixels = math.prod(sample.shape[-1 - spatial_ndim : -1])
+    sample = lax.stop_gradient(jnp.swapaxes(sample.reshape(*front, pixels, channels), -1, -2))
     valid = True if mask is None else ~jnp.isnan(sample)  # without a mask NaN makes all NaN, whatever its level
     last = jnp.broadcast_to(valid, sample.shape).sum(-1, keepdims=True, dtype=sample.dtype) - 1
     # XLA takes long to sort, and would gather a sharded batch for `top_k`.
