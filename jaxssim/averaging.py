@@ -153,27 +153,29 @@ def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, c
 
 
 def _over_rows(values: jax.Array, weight: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The mean of each column of a tile, and the weight of it all.
+    """The mean of each column of a tile, about a first mean as in `weighted_mean`, and the weight of it all.
 
     XLA's own sum over all rows takes as long as a filter: they are added eight at a time before.
     """
     total = weight.sum(axis, keepdims=True)
     share = weight / jnp.where(total == 0, 1, total)
-    pivot = lax.slice_in_dim(values, 0, 1, axis=axis)  # off which all is added up, so that equal values stay exact
     rows = values.shape[axis]
     step = -(-rows // 8)
 
-    def eight_by_eight(values: jax.Array, pivot: jax.Array, share: jax.Array) -> jax.Array:
+    def eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array) -> jax.Array:
         parts = []
         for start in range(0, rows, step):
             first = min(start, rows - step)  # all are of one length, and what two share counts once
             value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
             row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
-            parts.append((value - pivot) * jnp.where(row < start - first, 0, part))
+            parts.append((value - pilot) * jnp.where(row < start - first, 0, part))
         return tree_sum(parts)
 
-    left = separate(eight_by_eight)(values, pivot, share).sum(axis)
-    return pivot.squeeze(axis) + left, total.squeeze(axis)
+    def about(pilot: jax.Array) -> jax.Array:
+        return pilot + separate(eight_by_eight)(values, pilot, share).sum(axis, keepdims=True)
+
+    first = about(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
+    return jnp.where(total == 0, 0, about(first)).squeeze(axis), total.squeeze(axis)
 
 
 def _over_tiles(columns: tuple[jax.Array, jax.Array], channels: int, spatial_ndim: int) -> jax.Array:

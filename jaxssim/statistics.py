@@ -89,16 +89,23 @@ def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-
 def _total_variance(
     mean: jax.Array, variance: jax.Array | None, taps: Taps, axis: int, step: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The law of total variance along one more axis. That the mean is rounded by e adds e² to the variance: nothing."""
+    """The law of total variance along one more axis, about the window's central value m_c.
+
+    With d = m - m_c: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz
+    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative. About m' itself, which is rounded,
+    windows that are flat but for their last digits would lose all digits of V'.
+    """
+    radius = len(taps) // 2
 
     def law(mean: jax.Array, variance: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         m = shifts(mean, len(taps), axis=axis, step=step)
-        centre = paired_sum(m, taps)
-        squares = [(part - centre) ** 2 for part in m]
+        d = [part - m[radius] for part in m]
+        offset = paired_sum(d, taps)
+        squares = [part**2 for part in d]
         if variance is not None:
             v = shifts(variance, len(taps), axis=axis, step=step)
             squares = [square + part for square, part in zip(squares, v, strict=True)]
-        return centre, paired_sum(squares, taps)
+        return m[radius] + offset, paired_sum(squares, taps) - offset**2
 
     return separate(law)(mean, variance)
 
