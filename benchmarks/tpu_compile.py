@@ -283,10 +283,10 @@ def about():
         "Cycles are one chip's, of four: libtpu's count over the instructions that it has scheduled, without waits for "
         "memory and for other chips. Before that, while it fuses, it assumes others, which count each slice as an "
         "array of its own to read: about right for matrix products, several times too many for sums of slices. A "
-        "missing count is one that libtpu's analysis failed at. Fields mostly stay in the chip's "
-        "vector memory, which is not among the temporary bytes.",
-        "On a TPU jaxssim takes the row `library`, as elsewhere: of the two that keep their digits the faster one where "
-        "a chip has eight images, and the slower one where it has two. The last table has what moments lose.",
+        "missing count is one that libtpu's analysis failed at. Fields mostly stay in the chip's vector memory, which "
+        "is not among the temporary bytes.",
+        "On a TPU jaxssim takes the row `library`, as elsewhere: of the two that keep their digits, the faster one "
+        "where a chip has eight images and the slower one where it has two. The last table has what moments lose.",
     ]
 
 
