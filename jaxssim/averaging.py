@@ -22,6 +22,7 @@ from jaxssim.windows import Windows
 
 Values = Callable[[Any], jax.Array]  # of a source: one a window, channels folded
 Gradients = tuple[jax.Array, ...]
+Columns = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
 TILE = 2**19  # values of an image that a tile is to have
 REACH = 8  # or so many times the rows that its windows reach beyond it, where gradients have all of these done twice
 
@@ -32,10 +33,7 @@ def mean(values: Values, taps: Windows, source: Source) -> jax.Array:
 
     A window counts by the weight of the pixel at its centre; where none does, the mean is 0.
     """
-    if len(taps) == 1:
-        return _whole(values, taps, source)
-    tiled, whole = (functools.partial(function, values, taps) for function in (_tiled, _whole))
-    return lax.platform_dependent(source, cpu=tiled, default=whole)
+    return _by_platform(_tiles(source, taps, 1), _tiled, _whole, values, taps, source)
 
 
 @functools.partial(mean.defjvp, symbolic_zeros=True)
@@ -57,23 +55,19 @@ def _value_and_gradients(
     values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
 ) -> tuple[jax.Array, Gradients]:
     """The mean, and the gradients of each channel's by its image, in the type of the statistics."""
-    if len(taps) == 1:
-        return _whole_gradients(values, taps, wanted, source)
-    tiled, whole = (functools.partial(f, values, taps, wanted) for f in (_tiled_gradients, _whole_gradients))
-    return lax.platform_dependent(source, cpu=tiled, default=whole)
+    tiles = _tiles(source, taps, REACH * (len(taps[0]) - 1))
+    tiled, whole = (functools.partial(function, wanted) for function in (_tiled_gradients, _whole_gradients))
+    return _by_platform(tiles, tiled, whole, values, taps, source)
 
 
 @functools.partial(_value_and_gradients.defjvp, symbolic_zeros=True)
 def _value_and_gradients_jvp(values, taps, wanted, primals, tangents):  # type: ignore[no-untyped-def]
-    return _jvp(functools.partial(_whole_gradients, values, taps, wanted), *primals, *tangents)
+    return _jvp(functools.partial(_whole_gradients, wanted, values, taps), *primals, *tangents)
 
 
 def average(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
     """The mean of folded values (*batch, *windows), each of which counts by a weight: (*batch, channels)."""
-    weight = jnp.broadcast_to(weight, values.shape).astype(values.dtype)
-    axes = tuple(range(-spatial_ndim, -1))
-    columns = weighted_mean(values, weight, axes)
-    return weighted_mean(unfold(columns, channels), unfold(weight.sum(axes), channels), (-2,))
+    return _over_columns(_over_rows(values, weight, spatial_ndim), channels, spatial_ndim)
 
 
 def centres(weight: jax.Array | None, taps: Windows, ndim: int) -> jax.Array:
@@ -83,67 +77,85 @@ def centres(weight: jax.Array | None, taps: Windows, ndim: int) -> jax.Array:
     return fold(weight[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
 
 
+def _by_platform(
+    count: int, tiled: Callable[..., Any], whole: Callable[..., Any], values: Values, taps: Windows, source: Source
+) -> Any:
+    """What is said of a source whole, or on CPU in so many tiles."""
+    all_of_it = functools.partial(whole, values, taps)
+    if count == 1:
+        return all_of_it(source)
+    return lax.platform_dependent(source, cpu=functools.partial(tiled, values, taps, count), default=all_of_it)
+
+
 def _whole(values: Values, taps: Windows, source: Source) -> jax.Array:
     found = values(source)
     return average(found, centres(source.weight, taps, found.ndim), source.images[0].shape[-1], len(taps))
 
 
-def _tiled(values: Values, taps: Windows, source: Source) -> jax.Array:
+def _tiled(values: Values, taps: Windows, count: int, source: Source) -> jax.Array:
     reach = len(taps[0]) - 1
     windows = _height(source, taps) - reach
-    rows, count = _tiles(source, taps, windows, 1)
+    rows = -(-windows // count)
 
-    def of_tile(i: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def of_tile(_: None, i: jax.Array) -> tuple[None, Columns]:
         first = jnp.minimum(i * rows, windows - rows)
         tile = _cut(source, taps, first, rows + reach)
         found = values(tile)
-        weight = _own(i, rows, first, centres(tile.weight, taps, found.ndim), found, -len(taps))
-        return _over_rows(found, weight, -len(taps))
+        weight = centres(tile.weight, taps, found.ndim)
+        return None, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), len(taps))
 
-    _, columns = _scan(lambda _, i: (None, of_tile(i)), None, count)
+    _, columns = _scan(of_tile, None, count)
     return _over_tiles(columns, source.images[0].shape[-1], len(taps))
 
 
 def _whole_gradients(
-    values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
+    wanted: tuple[int, ...], values: Values, taps: Windows, source: Source
 ) -> tuple[jax.Array, Gradients]:
-    value, pullback = _vjp(functools.partial(_whole, values, taps), wanted, source)
-    return value, pullback(jnp.ones_like(value))
+    found, weight, gradients = _pulled(wanted, values, taps, source, _total(source, taps))
+    return average(found, weight, source.images[0].shape[-1], len(taps)), gradients
 
 
 def _tiled_gradients(
-    values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
+    wanted: tuple[int, ...], values: Values, taps: Windows, count: int, source: Source
 ) -> tuple[jax.Array, Gradients]:
     """Rows of the gradient at a time, from all the windows that these are in."""
-    height, reach, axis, channels = _height(source, taps), len(taps[0]) - 1, -1 - len(taps), source.images[0].shape[-1]
-    rows, count = _tiles(source, taps, height, REACH * reach)
+    height, reach, axis = _height(source, taps), len(taps[0]) - 1, -1 - len(taps)
+    rows = -(-height // count)
     read = min(height, rows + 2 * reach)
     total = _total(source, taps)
 
-    def of_tile(gradients: Gradients, i: jax.Array) -> tuple[Gradients, tuple[jax.Array, jax.Array]]:
+    def of_tile(gradients: Gradients, i: jax.Array) -> tuple[Gradients, Columns]:
         start = jnp.minimum(i * rows, height - rows)
         first = jnp.clip(start - reach, 0, height - read)
-        tile = _cut(source, taps, first, read)
-        found, pullback = _vjp(values, wanted, tile)
-        weight = centres(tile.weight, taps, found.ndim)
-        rims = pullback(jnp.ones_like(found) * (weight / along_row(total, found)))
+        found, weight, rims = _pulled(wanted, values, taps, _cut(source, taps, first, read), total)
         parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
         gradients = tuple(
             lax.dynamic_update_slice_in_dim(gradient, part, start, axis)
             for gradient, part in zip(gradients, parts, strict=True)
         )
-        return gradients, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), -len(taps))
+        return gradients, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), len(taps))
 
     nothing = tuple(jnp.zeros_like(source.images[i], dtype=total.dtype) for i in wanted)
     gradients, columns = _scan(of_tile, nothing, count)
-    return _over_tiles(columns, channels, len(taps)), gradients
+    return _over_tiles(columns, source.images[0].shape[-1], len(taps)), gradients
+
+
+def _pulled(
+    wanted: tuple[int, ...], values: Values, taps: Windows, source: Any, total: jax.Array
+) -> tuple[jax.Array, jax.Array, Gradients]:
+    """Of a source, the values, the weights of their windows, and the gradients of their sum by weight over `total`."""
+
+    def of_wanted(*some: jax.Array) -> jax.Array:
+        images = dict(enumerate(source.images)) | dict(zip(wanted, some, strict=True))
+        return values(source._replace(images=tuple(images.values())))
+
+    found, pullback = jax.vjp(of_wanted, *(source.images[i].astype(total.dtype) for i in wanted))
+    weight = centres(source.weight, taps, found.ndim)
+    return found, weight, pullback(jnp.ones_like(found) * (weight / along_row(total, found)))
 
 
 def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, count: int) -> tuple[Any, Any]:
-    """`lax.scan` over the numbers of the tiles, or no loop where there is one."""
-    if count == 1:
-        carried, result = function(carried, jnp.zeros((), jnp.int32))
-        return carried, jax.tree.map(lambda array: array[None], result)
+    """`lax.scan` over the numbers of the tiles."""
 
     def of_tile(carried: Any, i: jax.Array) -> tuple[Any, Any]:
         # XLA (from JAX 0.12 on) takes a loop for a small one, and has one core do it all, unless there is a sort in it.
@@ -152,14 +164,18 @@ def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, c
     return lax.scan(of_tile, carried, jnp.arange(count))
 
 
-def _over_rows(values: jax.Array, weight: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The mean of each column of a tile, about a first mean as in `weighted_mean`, and the weight of it all.
+def _over_rows(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Columns:
+    """The mean of each column, about a first mean as in `weighted_mean`, and its weight. A signal is one row.
 
     XLA's own sum over all rows takes as long as a filter: they are added eight at a time before.
     """
+    weight = weight.astype(values.dtype)
+    if spatial_ndim == 1:
+        return values, jnp.broadcast_to(weight, values.shape)
+    axis, rows = -spatial_ndim, values.shape[-spatial_ndim]
+    weight = jnp.broadcast_to(weight, [*weight.shape[:axis], rows, *weight.shape[axis + 1 :]])
     total = weight.sum(axis, keepdims=True)
     share = weight / jnp.where(total == 0, 1, total)
-    rows = values.shape[axis]
     step = -(-rows // 8)
 
     def eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array) -> jax.Array:
@@ -175,22 +191,30 @@ def _over_rows(values: jax.Array, weight: jax.Array, axis: int) -> tuple[jax.Arr
         return pilot + separate(eight_by_eight)(values, pilot, share).sum(axis, keepdims=True)
 
     first = about(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
-    return jnp.where(total == 0, 0, about(first)).squeeze(axis), total.squeeze(axis)
+    means = jnp.where(total == 0, 0, about(first)).squeeze(axis)
+    return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
 
 
-def _over_tiles(columns: tuple[jax.Array, jax.Array], channels: int, spatial_ndim: int) -> jax.Array:
+def _over_tiles(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:
     """The mean over the tiles in front and all columns of a channel: (*batch, channels)."""
-    means, totals = (unfold(jnp.broadcast_to(array, columns[0].shape), channels) for array in columns)
-    return weighted_mean(means, totals, (0, *range(-spatial_ndim, -1)))
+    means, weight = columns
+    return _over_columns((weighted_mean(means, weight, (0,)), weight.sum(0)), channels, spatial_ndim)
 
 
-def _tiles(source: Source, taps: Windows, length: int, least: int) -> tuple[int, int]:
-    """Rows of a tile, and how many tiles of one size cover so many rows."""
-    _, *others = source.images[0].shape[-1 - len(taps) :]
+def _over_columns(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:
+    """The mean over all columns of a channel: (*batch, channels)."""
+    means, weight = (unfold(array, channels) for array in columns)
+    return weighted_mean(means, weight, tuple(range(-max(2, spatial_ndim), -1)))
+
+
+def _tiles(source: Source, taps: Windows, least: int) -> int:
+    """How many tiles of one size cover the images, of `least` rows or more."""
+    if len(taps) == 1:
+        return 1
+    height, *others = source.images[0].shape[-1 - len(taps) :]
     batch = (n for n in source.images[0].shape[: -1 - len(taps)] if isinstance(n, int))
     rows = min(max(least, TILE // max(1, math.prod((*batch, *others)))), max(least, 128))
-    count = max(1, length // rows)
-    return -(-length // count), count
+    return max(1, height // rows)
 
 
 def _height(source: Source, taps: Windows) -> int:
@@ -223,17 +247,6 @@ def _total(source: Source, taps: Windows) -> jax.Array:
     weight = unfold(centres(source.weight, taps, image.ndim - 1), image.shape[-1])
     total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
     return jnp.where(total == 0, 1, total)
-
-
-def _vjp(function: Callable[[Any], jax.Array], wanted: tuple[int, ...], source: Source) -> tuple[jax.Array, Any]:
-    """What a function of a source gives, and its pullback to the wanted images in the type of the statistics."""
-
-    def of_wanted(*some: jax.Array) -> jax.Array:
-        images = dict(enumerate(source.images)) | dict(zip(wanted, some, strict=True))
-        return function(source._replace(images=tuple(images.values())))
-
-    dtype = source.constants[0].dtype
-    return jax.vjp(of_wanted, *(source.images[i].astype(dtype) for i in wanted))
 
 
 def _jvp(function: Callable[[Any], Any], source: Source, along: Source) -> Any:
