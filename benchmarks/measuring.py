@@ -1,5 +1,6 @@
 """What these programs share: the names and limits of the machine, timing, workers, and how results are kept."""
 
+import argparse
 import datetime
 import json
 import os
@@ -47,11 +48,11 @@ def header():
     )
 
 
-def stem(program):
-    """What this machine's results of a program are called: `speed-cpu-jax0.12`."""
+def stem():
+    """How this machine's results are named: `cpu-jax0.12`."""
     import jax
 
-    return f"{program}-{jax.default_backend()}-jax{'.'.join(jax.__version__.split('.')[:2])}"
+    return f"{jax.default_backend()}-jax{'.'.join(jax.__version__.split('.')[:2])}"
 
 
 def text_of(shape):
@@ -62,6 +63,14 @@ def text_of(shape):
 def number(value):
     """Three digits, or all of a large number."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def parser(program):
+    """The command line that all programs have; `program` is the docstring of one."""
+    made = argparse.ArgumentParser(description=program.splitlines()[0])
+    made.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
+    made.add_argument("--worker", nargs="?", const="", help=argparse.SUPPRESS)
+    return made
 
 
 # Time.

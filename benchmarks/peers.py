@@ -1,7 +1,7 @@
-"""The libraries that `speed.py` measures, each called as its users would at best.
+"""The libraries that are compared, each called as its users would at best.
 
-Each is a function of a row of the table that returns a call and how to wait for its result, or None where the library
-has no such function. A result is a mean over the batch, then any derivatives.
+Each is a function of a row of a table (as `speed.Row` is) that returns a call and how to wait for its result, or None
+where the library has no such function. A result is a mean over the batch, then any derivatives.
 """
 
 import functools
@@ -10,12 +10,17 @@ import measuring
 import numpy as np
 
 
-def arrays(row):
-    """Two images, and a direction for the jvp."""
+def noise(shape):
+    """Noise within [0, 1], and the same under more noise, in float64."""
     rng = np.random.default_rng(0)
-    x = rng.random(row.shape, row.dtype)
-    y = np.clip(x + 0.1 * rng.standard_normal(row.shape, row.dtype), 0, 1)
-    return x, y, rng.standard_normal(row.shape, row.dtype)
+    x = rng.random(shape)
+    return x, np.clip(x + 0.1 * rng.standard_normal(shape), 0, 1)
+
+
+def arrays(row):
+    """The two images of a row, and a direction for the jvp."""
+    direction = np.random.default_rng(1).standard_normal(row.shape)
+    return tuple(array.astype(row.dtype) for array in (*row.images(), direction))
 
 
 def of_jax(row, value, loss):

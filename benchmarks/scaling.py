@@ -7,13 +7,11 @@ memory is XLA's own count of a device's temporary bytes, beside the images and t
 virtual and share its cores, so that their series shows what it costs to spread a batch over them.
 """
 
-import argparse
 import functools
 import math
 import os
 import statistics
 import sys
-from pathlib import Path
 
 import measuring
 
@@ -32,7 +30,7 @@ class Answers:
 
     def machine(self):
         """What only JAX knows."""
-        return {"header": measuring.header(), "stem": measuring.stem("scaling")}
+        return {"header": measuring.header(), "stem": measuring.stem()}
 
     def measure(self, point):
         """Seconds and temporary bytes by function, the batch spread over the devices; None where these are missing."""
@@ -126,17 +124,15 @@ def draw(records, path):
 
 def main():
     """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measuring.parser(__doc__)
     parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path, default=measuring.RESULTS)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
+    if options.worker is not None:
         measuring.serve(Answers())
         return
     results = measure(options)
-    path = options.output / results["stem"]
+    path = options.output / f"scaling-{results['stem']}"
     heads = [
         "series",
         "number",

@@ -13,21 +13,17 @@ speed of a matrix product, whichever takes longer. It counts four filtered image
 and of their difference, the mean and the square), three more for a derivative by one image, four for both.
 """
 
-import argparse
 import dataclasses
-import importlib
-import importlib.metadata
 import itertools
 import math
 import os
-import platform
 import statistics
-import sys
-from pathlib import Path
+import time
 
 import measuring
 import numpy as np
-from peers import CPU_ONLY, PEERS
+import peers
+import team
 
 BURST = 0.15  # seconds
 WORKS = {
@@ -51,6 +47,10 @@ class Row:
     sigma: float | None = 1.5  # None: uniform
     dtype: str = "float32"
     also: bool = False  # beyond the README's rows: not drawn, and asked of few libraries
+
+    def images(self):
+        """The two images."""
+        return peers.noise(self.shape)
 
     def __str__(self):
         """As the tables have it."""
@@ -80,7 +80,6 @@ ALSO += [
 
 
 BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # asked for the rows of `ALSO`
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 NOTES = """In brackets: how many times jaxssim's a time is, or how many times the limit jaxssim's is. All compute Wang's
 definition, but for torchmetrics and opencv-contrib, which take windows over the edge too, and the rows with a uniform
 window, where jaxssim and scikit-image take the sample covariance. piq has `downsample=False`, kornia `padding="valid"`.
@@ -88,43 +87,29 @@ TensorFlow has no uniform window: a Gaussian so wide that it is one stands for i
 where nothing else is said. opencv is the recipe of five blurs."""
 
 
-class Answers:
+class Answers(team.Answers):
     """What a worker does, by the name of the request."""
 
-    def __init__(self, peer):
-        """For one library."""
-        self.function, self.modules = PEERS[peer]
-
-    def machine(self, dtype):
-        """What only JAX knows: the machine, and how fast it is."""
-        import jax
-
-        about = {"header": measuring.header(), "stem": measuring.stem("speed"), "backend": jax.default_backend()}
-        return about | {"limits": measuring.limits(dtype)}
-
-    def start(self, backend):
-        """Import the library, which the device must suit; its versions."""
-        self.queued = backend != "cpu"
-        modules = {name: importlib.import_module(name) for name in self.modules}
-        if self.queued and "torch" in modules:
-            modules["torch"].zeros(1, device="cuda")  # raises where there is none
-        if "jax" in modules and modules["jax"].default_backend() != backend:
-            raise RuntimeError(f"JAX has no {backend} in a second process")
-        said = {name: getattr(module, "__version__", None) for name, module in modules.items() if "." not in name}
-        versions = {name: version or importlib.metadata.version(name) for name, version in said.items()}
-        return versions | {"Python": platform.python_version()}
+    def limits(self, dtype):
+        """How fast the machine is."""
+        return measuring.limits(dtype)
 
     def prepare(self, row):
-        """Compile, and find how many calls fill a burst; the value, or None where there is no such function."""
+        """The value and the seconds of the first call, which compiles, or None where there is no such function.
+
+        Finds how many calls fill a burst.
+        """
         self.call = None  # lets go of the last row's arrays
         offered = self.function(Row(**row | {"shape": tuple(row["shape"])}))
         if offered is None:
             return None
         self.call, self.wait = offered
+        start = time.perf_counter()
         result = self.call()
         self.wait(result)
+        first = time.perf_counter() - start
         self.calls = math.ceil(BURST / min(measuring.seconds(self.call, self.wait, 1, False) for _ in range(2)))
-        return float(result[0])
+        return float(result[0]), first
 
     def burst(self):
         """Seconds a call. A call that does not count goes before short ones: the others' threads fall asleep."""
@@ -140,14 +125,12 @@ def measure(rows, options):
     """All that the results hold. Each type has workers of its own, since JAX is set to float64 or is not."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
     results = {"load": load, "limits": {}, "versions": {}, "missing": {}, "failed": {}, "rows": []}
+    results |= team.ask_jaxssim("machine", "float32")
     for dtype in dict.fromkeys(row.dtype for row in rows):
         group = [row for row in rows if row.dtype == dtype]
-        environment = ENVIRONMENT | {"JAX_ENABLE_X64": str(int(dtype == "float64"))}
-        worker, machine = started("jaxssim", [sys.executable], environment, "machine", dtype)
-        worker.close()
-        results |= machine | {"limits": results["limits"] | {dtype: machine["limits"]}}
-        wanted = set(options.peers) & set(BESIDE if all(row.also for row in group) else PEERS)
-        workers = team(wanted, options.python, environment, results)
+        results["limits"][dtype] = team.ask_jaxssim("limits", dtype, dtype)
+        wanted = set(options.peers) & set(BESIDE if all(row.also for row in group) else peers.PEERS)
+        workers = team.gathered(wanted, options.python, dtype, results)
         for row in group:
             record = measure_row(row, workers, options.rounds, results)
             results["rows"].append(record)
@@ -161,34 +144,9 @@ def measure(rows, options):
     return results
 
 
-def team(wanted, pythons, environment, results):
-    """A worker for each library that is there; notes the versions of these, and why the others are missing."""
-    on_cpu, workers = results["backend"] == "cpu", {}
-    environment = environment | ({"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {})
-    for name in (name for name in PEERS if name in wanted and (on_cpu or name not in CPU_ONLY)):
-        try:
-            found = started(name, [sys.executable, *pythons], environment, "start", results["backend"])
-            workers[name], results["versions"][name] = found
-        except measuring.WorkerError as error:
-            results["missing"][name] = str(error)
-    return workers
-
-
-def started(name, interpreters, environment, request, argument):
-    """A worker of the first interpreter that has the library, with its answer; raises what the last one said."""
-    for interpreter in interpreters:
-        worker = measuring.Worker([interpreter, __file__, "--worker", name], environment)
-        try:
-            return worker, worker.ask(request, argument)
-        except measuring.WorkerError as error:
-            worker.close()
-            said = error
-    raise said
-
-
 def measure_row(row, workers, rounds, results):
-    """By library the value, and the seconds a call of each round; the libraries take turns."""
-    values, times = {}, {}
+    """By library the value, the seconds of the first call, and those a call of each round; they take turns."""
+    values, first, times = {}, {}, {}
 
     def ask(name, *request):
         try:
@@ -197,14 +155,15 @@ def measure_row(row, workers, rounds, results):
             results["failed"][f"{name}, {row}, {measuring.text_of(row.shape)}"] = str(error)
 
     for name in (name for name in workers if name in BESIDE or not row.also):
-        value = ask(name, "prepare", dataclasses.asdict(row))
-        values |= {} if value is None else {name: value}
+        prepared = ask(name, "prepare", dataclasses.asdict(row))
+        if prepared is not None:
+            values[name], first[name] = prepared
     for name in rounds * list(values):
         burst = ask(name, "burst")
         times.setdefault(name, []).extend([] if burst is None else [burst])
     times = {name: bursts for name, bursts in times.items() if bursts}
     record = {"name": str(row), "images": measuring.text_of(row.shape), "also": row.also}
-    return record | least(row, results["limits"][row.dtype]) | {"values": values, "seconds": times}
+    return record | least(row, results["limits"][row.dtype]) | {"values": values, "first": first, "seconds": times}
 
 
 def least(row, limits):
@@ -250,7 +209,8 @@ def details(record):
     title = f"{record['name']}, {record['images']}"
     for name, seconds in sorted(record["seconds"].items(), key=lambda item: statistics.median(item[1])):
         low, high = (measuring.number(1e3 * quartile) for quartile in np.percentile(seconds, (25, 75)))
-        yield [title, name, beside(seconds, record), f"{low} to {high}"]
+        first = measuring.number(1e3 * record["first"][name])
+        yield [title, name, beside(seconds, record), f"{low} to {high}", first]
         title = ""
 
 
@@ -258,19 +218,17 @@ def tables(records):
     """The summary, and every library's times."""
     heads = ["milliseconds", "images", "jaxssim", "limit", "TensorFlow", "fastest other"]
     yield "Summary", heads, [list(summary(record)) for record in records]
-    heads = ["milliseconds", "library", "median", "quartiles"]
+    heads = ["milliseconds", "library", "median", "quartiles", "first call"]
     yield "All", heads, [line for record in records for line in details(record)]
 
 
 def about(results):
     """What must be known to read the tables."""
     yield f"{results['header']}; load average before it began: {results['load']:.1f}"
+    yield f"import jaxssim adds {1e3 * results['import']:.0f} ms to import jax"
     for dtype, limits in results["limits"].items():
         yield f"Limits, {dtype}: {limits['bytes'] / 1e9:.0f} GB/s copied, {limits['flops'] / 1e9:.0f} GFLOP/s"
-    for name, versions in results["versions"].items():
-        yield f"{name}: {', '.join(f'{module} {version}' for module, version in versions.items())}"
-    yield from (f"{name} is missing: {why}" for name, why in results["missing"].items())
-    yield from (f"{what} failed: {why}" for what, why in results["failed"].items())
+    yield from team.about(results)
     yield NOTES
 
 
@@ -307,19 +265,13 @@ def panel(axes, record):
 
 def parsed():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = team.parser(__doc__)
     parser.add_argument("--all", action="store_true", help="more functions, windows, types and shapes")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="the libraries beside jaxssim")
     works = [prefix + work for prefix in ("", "ms_") for work in WORKS]
     parser.add_argument("--works", nargs="+", choices=works, help="instead of those of the README; ms_: of MS-SSIM")
     parser.add_argument("--shapes", nargs="+", help="instead of those of the README, as 8x256x256x3")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
-    parser.add_argument("--output", type=Path, default=measuring.RESULTS)
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    options.peers.append("jaxssim")
-    return options
+    return parser.parse_args()
 
 
 def planned(options):
@@ -340,7 +292,7 @@ def main():
         measuring.serve(Answers(options.worker))
         return
     results = measure(planned(options), options)
-    path = options.output / results["stem"]
+    path = options.output / f"speed-{results['stem']}"
     measuring.write(path, list(about(results)), list(tables(results["rows"])), results)
     drawn = [record for record in results["rows"] if record["seconds"] and not record["also"]]
     if drawn:

@@ -7,7 +7,6 @@ the chips. Compared are the library, the library on planes (channels as a batch 
 place, whose windows are sums of shifted slices as in the library, or products with banded matrices.
 """
 
-import argparse
 import collections
 import datetime
 import functools
@@ -292,13 +291,11 @@ def about():
 
 def main():
     """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measuring.parser(__doc__)
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x2", "v6e:2x2"])
     parser.add_argument("--images", nargs="+", type=int, default=[8, 32], help="multiples of the number of chips")
-    parser.add_argument("--output", type=Path, default=measuring.RESULTS)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
+    if options.worker is not None:
         measuring.serve(Answers())
         return
     results = measure(options)
