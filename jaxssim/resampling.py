@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxssim.conventions import Downsample, Padding
@@ -77,11 +78,11 @@ def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
 def _block_mean(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
     for axis in range(image.ndim - 1 - spatial_ndim, image.ndim - 1):
         length = image.shape[axis]
-        after = -(-length // factor) * factor - length - before
+        after = max(0, -(-length // factor) * factor - length - before)
         widths = [(0, 0)] * image.ndim
-        widths[axis] = (before, max(0, after))
+        widths[axis] = (before, after)
         image = jnp.pad(image, widths, mode="symmetric")
-        stop = before + length + after
-        parts = [lax.slice_in_dim(image, start, stop - factor + 1 + start, factor, axis) for start in range(factor)]
-        image = functools.reduce(jnp.add, parts) / factor
+        block = [1] * image.ndim
+        block[axis] = factor
+        image = lax.reduce_window(image, np.zeros((), image.dtype), lax.add, block, block, "VALID") / factor
     return image
