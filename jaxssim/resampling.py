@@ -1,6 +1,5 @@
 """What is done to an image before its windows are taken: padding, shrinking, cropping; about its level, by weight."""
 
-import functools
 from typing import NamedTuple
 
 import jax
