@@ -176,23 +176,26 @@ def _over_rows(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Colum
     weight = jnp.broadcast_to(weight, [*weight.shape[:axis], rows, *weight.shape[axis + 1 :]])
     total = weight.sum(axis, keepdims=True)
     share = weight / jnp.where(total == 0, 1, total)
-    step = -(-rows // 8)
-
-    def eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array) -> jax.Array:
-        parts = []
-        for start in range(0, rows, step):
-            first = min(start, rows - step)  # all are of one length, and what two share counts once
-            value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
-            row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
-            parts.append((value - pilot) * jnp.where(row < start - first, 0, part))
-        return tree_sum(parts)
 
     def about(pilot: jax.Array) -> jax.Array:
-        return pilot + separate(eight_by_eight)(values, pilot, share).sum(axis, keepdims=True)
+        return pilot + _eight_by_eight(values, pilot, share, axis=axis).sum(axis, keepdims=True)
 
     first = about(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
     means = jnp.where(total == 0, 0, about(first)).squeeze(axis)
     return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
+
+
+@separate
+def _eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array, *, axis: int) -> jax.Array:
+    """Sums of eight rows, or fewer, of what each has over a pilot mean, by its share."""
+    rows = values.shape[axis]
+    step, parts = -(-rows // 8), []
+    for start in range(0, rows, step):
+        first = min(start, rows - step)  # all are of one length, and what two share counts once
+        value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
+        row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
+        parts.append((value - pilot) * jnp.where(row < start - first, 0, part))
+    return tree_sum(parts)
 
 
 def _over_tiles(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:

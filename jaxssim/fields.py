@@ -121,5 +121,9 @@ def unfold(image: jax.Array, channels: int) -> jax.Array:
 
 def along_row(level: jax.Array, folded: jax.Array) -> jax.Array:
     """A level (*batch, 1, .., 1, channels) at every column of a folded image."""
-    width = folded.shape[-1] // level.shape[-1]
-    return separate(lambda level: jnp.tile(level, width))(level[..., 0, :])  # or every row would look it up by column
+    return _tiled(level[..., 0, :], count=folded.shape[-1] // level.shape[-1])
+
+
+@separate
+def _tiled(level: jax.Array, *, count: int) -> jax.Array:
+    return jnp.tile(level, count)  # apart, or every row would look it up by column

@@ -4,6 +4,7 @@ It is a primitive because its transpose must be as fast as itself: JAX would tur
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,21 +53,33 @@ def paired_sum(terms: Sequence[jax.Array], taps: tuple[float, ...]) -> jax.Array
 
 
 def separate(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of arrays, compiled apart from what surrounds it.
+    """`function` of arrays, compiled apart from what surrounds it. Its keyword-only arguments are static.
 
     Two passes that XLA fuses into one cost taps² each output. A barrier keeps them apart, but on CPU XLA drops it too
     early (up to JAX 0.10), while a call that is not inlined stays one.
     """
-    call = jax.jit(function)
+    static = [name for name, kind in inspect.signature(function).parameters.items() if kind.kind is kind.KEYWORD_ONLY]
+    call = jax.jit(function, static_argnames=static)
 
-    def alone(*arrays: jax.Array) -> Any:
+    def alone(*arrays: jax.Array, **options: Any) -> Any:
         with set_xla_metadata(inlineable="false"):
-            return call(*arrays)
+            return call(*arrays, **options)
 
-    def walled(*arrays: jax.Array) -> Any:
-        return lax.optimization_barrier(call(*arrays))
+    def walled(*arrays: jax.Array, **options: Any) -> Any:
+        return lax.optimization_barrier(call(*arrays, **options))
 
-    return lambda *arrays: lax.platform_dependent(*arrays, cpu=alone, default=walled)
+    @functools.wraps(function)
+    def apart(*arrays: jax.Array, **options: Any) -> Any:
+        on_cpu, elsewhere = (functools.partial(way, **options) for way in (alone, walled))
+        return lax.platform_dependent(*arrays, cpu=on_cpu, default=elsewhere)
+
+    return apart
+
+
+@separate
+def sum_along(x: jax.Array, *, taps: Taps, axis: int, step: int) -> jax.Array:
+    """`weighted_sum` along one axis."""
+    return paired_sum(shifts(x, len(taps), axis=axis, step=step), taps)
 
 
 def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -78,11 +91,7 @@ def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
 
 def _separable_sum(x: jax.Array, *, taps: Windows, channels: int) -> jax.Array:
     for axis, weights, step in axes(taps, channels):
-
-        def along(x: jax.Array, axis: int = axis, weights: Taps = weights, step: int = step) -> jax.Array:
-            return paired_sum(shifts(x, len(weights), axis=axis, step=step), weights)
-
-        x = separate(along)(x)
+        x = sum_along(x, taps=weights, axis=axis, step=step)
     return x
 
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxssim.fields import along_row, fold
-from jaxssim.filtering import axes, paired_sum, separate, shifts, weighted_sum
+from jaxssim.filtering import axes, paired_sum, separate, shifts, sum_along, weighted_sum
 from jaxssim.resampling import Field
 from jaxssim.windows import Taps, Windows
 
@@ -63,10 +63,13 @@ def _moments(
     """Mean and variance of a folded image over each window; 0 and 0 where a mask leaves nothing, and what it leaves."""
     mean, variance = image, cast(jax.Array, None)  # a pixel alone does not vary
     for axis, weights, step in axes(taps, channels):
+        along = dict(taps=weights, axis=axis, step=step)
         if weight is None:
-            mean, variance = _total_variance(mean, variance, weights, axis, step)
+            mean, variance = _total_variance(mean, variance, **along)
         else:
-            mean, variance, weight = _masked_total_variance(mean, variance, weight, weights, axis, step)
+            total = sum_along(weight, **along)
+            mean, variance = _masked_total_variance(mean, variance, weight, total, **along)
+            weight = total
     return mean, variance, weight
 
 
@@ -86,48 +89,45 @@ def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-
     return (mean, variance, total), (dmean, dvariance, None if total is None else jnp.zeros_like(total))
 
 
+@separate
 def _total_variance(
-    mean: jax.Array, variance: jax.Array | None, taps: Taps, axis: int, step: int
+    mean: jax.Array, variance: jax.Array | None, *, taps: Taps, axis: int, step: int
 ) -> tuple[jax.Array, jax.Array]:
     """The law of total variance along one more axis, about the window's central value m_c.
 
     With d = m - m_c: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)². The central d is 0, so by Cauchy and Schwarz
-    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative. About m' itself, which is rounded,
-    windows that are flat but for their last digits would lose all digits of V'.
+    (Σ w d)² is at most 1 - w_c of Σ w d²: little cancels, and V' is never negative.
     """
-    radius = len(taps) // 2
-
-    def law(mean: jax.Array, variance: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        m = shifts(mean, len(taps), axis=axis, step=step)
-        d = [part - m[radius] for part in m]
-        offset = paired_sum(d, taps)
-        squares = [part**2 for part in d]
-        if variance is not None:
-            v = shifts(variance, len(taps), axis=axis, step=step)
-            squares = [square + part for square, part in zip(squares, v, strict=True)]
-        return m[radius] + offset, paired_sum(squares, taps) - offset**2
-
-    return separate(law)(mean, variance)
+    m = shifts(mean, len(taps), axis=axis, step=step)
+    centre = m[len(taps) // 2]
+    d = [part - centre for part in m]
+    offset = paired_sum(d, taps)
+    squares = [part**2 for part in d]
+    if variance is not None:
+        v = shifts(variance, len(taps), axis=axis, step=step)
+        squares = [square + part for square, part in zip(squares, v, strict=True)]
+    return centre + offset, paired_sum(squares, taps) - offset**2
 
 
+@separate
 def _masked_total_variance(
-    mean: jax.Array, variance: jax.Array | None, weight: jax.Array, taps: Taps, axis: int, step: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The same law by weight; 0 and 0 where a window has none."""
-
-    def law(
-        mean: jax.Array, variance: jax.Array | None, weight: jax.Array, total: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        variance = jnp.zeros_like(mean) if variance is None else variance
-        m, v, w = (shifts(array, len(taps), axis=axis, step=step) for array in (mean, variance, weight))
-        total = jnp.where(total == 0, 1, total)
-        w = [tap * part for tap, part in zip(taps, w, strict=True)]
-        nothing = jnp.zeros_like(m[0])
-        rough = sum((a * b for a, b in zip(w, m, strict=True)), nothing) / total
-        # Shares do not quite add up to 1: once more about that mean, and what is constant stays so.
-        centre = rough + sum((a * (b - rough) for a, b in zip(w, m, strict=True)), nothing) / total
-        spread = (a * (c + (b - centre) ** 2) for a, b, c in zip(w, m, v, strict=True))
-        return centre, sum(spread, nothing) / total
-
-    total = separate(lambda weight: paired_sum(shifts(weight, len(taps), axis=axis, step=step), taps))(weight)
-    return *separate(law)(mean, variance, weight, total), total
+    mean: jax.Array,
+    variance: jax.Array | None,
+    weight: jax.Array,
+    total: jax.Array,
+    *,
+    taps: Taps,
+    axis: int,
+    step: int,
+) -> tuple[jax.Array, jax.Array]:
+    """The same law by weight, whose sum is `total`; 0 and 0 where a window has none."""
+    variance = jnp.zeros_like(mean) if variance is None else variance
+    m, v, w = (shifts(array, len(taps), axis=axis, step=step) for array in (mean, variance, weight))
+    total = jnp.where(total == 0, 1, total)
+    w = [tap * part for tap, part in zip(taps, w, strict=True)]
+    nothing = jnp.zeros_like(m[0])
+    rough = sum((a * b for a, b in zip(w, m, strict=True)), nothing) / total
+    # Shares do not quite add up to 1: once more about that mean, and what is constant stays so.
+    centre = rough + sum((a * (b - rough) for a, b in zip(w, m, strict=True)), nothing) / total
+    spread = (a * (c + (b - centre) ** 2) for a, b, c in zip(w, m, v, strict=True))
+    return centre, sum(spread, nothing) / total
