@@ -183,7 +183,9 @@ def measured(case, workers, results):
 
 def text(error):
     """One digit and the power of ten."""
-    return "-" if error is None else "NaN" if not math.isfinite(error) else f"{error:.0e}"
+    if error is None:
+        return "-"
+    return "NaN" if not math.isfinite(error) else f"{error:.0e}" if error else "0"
 
 
 def ranked(cases):
@@ -216,11 +218,11 @@ def draw(cases, path):
     if figure is None:
         return
     axes = figure.subplots()
-    shades = [[max(case["errors"].get(name, math.nan), 1e-9) for case in cases] for name in names]
-    axes.imshow(np.log10(shades), cmap="Reds", vmin=-8, vmax=-1, aspect="auto")
+    shades = [[shade(case["errors"].get(name)) for case in cases] for name in names]
+    axes.imshow(shades, cmap="Reds", vmin=-8, vmax=-1, aspect="auto")
     for row, name in enumerate(names):
         for column, case in enumerate(cases):
-            color = "white" if shades[row][column] > 3e-4 else "#333c42"
+            color = "white" if shades[row][column] > -3.5 else "#333c42"
             said = text(case["errors"].get(name))
             axes.text(column, row, said, ha="center", va="center", fontsize=6.5, color=color)
     axes.set_yticks(range(len(names)), names, fontsize=8.5)
@@ -232,6 +234,11 @@ def draw(cases, path):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     measuring.save(figure, path)
+
+
+def shade(error):
+    """The power of ten; NaN, which is white, where there is no error, and that of 1 where the error is NaN."""
+    return math.nan if error is None else 0.0 if math.isnan(error) else math.log10(max(error, 1e-9))
 
 
 def main():

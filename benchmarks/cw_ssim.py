@@ -11,6 +11,7 @@ import statistics
 import time
 
 import jax
+import measuring
 import numpy as np
 
 import jaxssim
@@ -74,5 +75,6 @@ def of_a_set(count=20, height=480, width=640):
 
 
 if __name__ == "__main__":
+    print(measuring.header())
     of_one_pair()
     of_a_set()
