@@ -1,13 +1,13 @@
 """The mean over all windows of what a function of two images says at each, and the gradient of that mean.
 
-On CPU the images are gone through in tiles of rows, which stay in the cache; each reads as many rows more as its
-windows reach. Elsewhere, and in derivatives of the gradient, they are taken whole.
+On CPU the images are gone through in tiles, which stay in the cache: a few images, or some rows of one, with as many
+rows more as its windows reach. Elsewhere, and in derivatives of the gradient, they are taken whole.
 """
 
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,16 @@ from jaxssim.windows import Windows
 Values = Callable[[Any], jax.Array]  # of a source: one a window, channels folded
 Gradients = tuple[jax.Array, ...]
 Columns = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
-TILE = 2**19  # values of an image that a tile is to have
-REACH = 8  # or so many times the rows that its windows reach beyond it, where gradients have all of these done twice
+TILE = 2**19  # values of the images that a tile is to have at most
+LEAST = 2**16  # or it would take longer to begin with than to do
+REACH = 8  # times the rows that its windows reach beyond it, at least, where gradients have all of these done twice
+
+
+class Tiles(NamedTuple):
+    """How images are cut: a tile is a band of rows of each image of a group."""
+
+    groups: int
+    bands: int
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -78,13 +86,13 @@ def centres(weight: jax.Array | None, taps: Windows, ndim: int) -> jax.Array:
 
 
 def _by_platform(
-    count: int, tiled: Callable[..., Any], whole: Callable[..., Any], values: Values, taps: Windows, source: Source
+    tiles: Tiles, tiled: Callable[..., Any], whole: Callable[..., Any], values: Values, taps: Windows, source: Source
 ) -> Any:
-    """What is said of a source whole, or on CPU in so many tiles."""
+    """What is said of a source whole, or on CPU in tiles."""
     all_of_it = functools.partial(whole, values, taps)
-    if count == 1:
+    if tiles == (1, 1):
         return all_of_it(source)
-    return lax.platform_dependent(source, cpu=functools.partial(tiled, values, taps, count), default=all_of_it)
+    return lax.platform_dependent(source, cpu=functools.partial(tiled, values, taps, tiles), default=all_of_it)
 
 
 def _whole(values: Values, taps: Windows, source: Source) -> jax.Array:
@@ -92,20 +100,22 @@ def _whole(values: Values, taps: Windows, source: Source) -> jax.Array:
     return average(found, centres(source.weight, taps, found.ndim), source.images[0].shape[-1], len(taps))
 
 
-def _tiled(values: Values, taps: Windows, count: int, source: Source) -> jax.Array:
+def _tiled(values: Values, taps: Windows, tiles: Tiles, source: Source) -> jax.Array:
     reach = len(taps[0]) - 1
     windows = _height(source, taps) - reach
-    rows = -(-windows // count)
+    rows = -(-windows // tiles.bands)
+    grouped = _grouped(source, tiles.groups, taps)
 
     def of_tile(_: None, i: jax.Array) -> tuple[None, Columns]:
-        first = jnp.minimum(i * rows, windows - rows)
-        tile = _cut(source, taps, first, rows + reach)
+        group, band = i // tiles.bands, i % tiles.bands
+        first = jnp.minimum(band * rows, windows - rows)
+        tile = _cut(grouped, taps, group, first, rows + reach)
         found = values(tile)
         weight = centres(tile.weight, taps, found.ndim)
-        return None, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), len(taps))
+        return None, _over_rows(found, _own(band, rows, first, weight, found, -len(taps)), len(taps))
 
-    _, columns = _scan(of_tile, None, count)
-    return _over_tiles(columns, source.images[0].shape[-1], len(taps))
+    _, columns = _scan(of_tile, None, tiles)
+    return _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
 
 
 def _whole_gradients(
@@ -116,28 +126,30 @@ def _whole_gradients(
 
 
 def _tiled_gradients(
-    wanted: tuple[int, ...], values: Values, taps: Windows, count: int, source: Source
+    wanted: tuple[int, ...], values: Values, taps: Windows, tiles: Tiles, source: Source
 ) -> tuple[jax.Array, Gradients]:
     """Rows of the gradient at a time, from all the windows that these are in."""
     height, reach, axis = _height(source, taps), len(taps[0]) - 1, -1 - len(taps)
-    rows = -(-height // count)
+    rows = -(-height // tiles.bands)
     read = min(height, rows + 2 * reach)
-    total = _total(source, taps)
+    grouped = _grouped((source, _total(source, taps)), tiles.groups, taps)
 
     def of_tile(gradients: Gradients, i: jax.Array) -> tuple[Gradients, Columns]:
-        start = jnp.minimum(i * rows, height - rows)
+        group, band = i // tiles.bands, i % tiles.bands
+        start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - reach, 0, height - read)
-        found, weight, rims = _pulled(wanted, values, taps, _cut(source, taps, first, read), total)
+        tile, total = _cut(grouped, taps, group, first, read)
+        found, weight, rims = _pulled(wanted, values, taps, tile, total)
         parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
         gradients = tuple(
-            lax.dynamic_update_slice_in_dim(gradient, part, start, axis)
-            for gradient, part in zip(gradients, parts, strict=True)
+            _put(gradient, part, taps, group, start) for gradient, part in zip(gradients, parts, strict=True)
         )
-        return gradients, _over_rows(found, _own(i, rows, first, weight, found, -len(taps)), len(taps))
+        return gradients, _over_rows(found, _own(band, rows, first, weight, found, -len(taps)), len(taps))
 
-    nothing = tuple(jnp.zeros_like(source.images[i], dtype=total.dtype) for i in wanted)
-    gradients, columns = _scan(of_tile, nothing, count)
-    return _over_tiles(columns, source.images[0].shape[-1], len(taps)), gradients
+    images, dtype = grouped[0].images, grouped[1].dtype
+    gradients, columns = _scan(of_tile, tuple(jnp.zeros_like(images[i], dtype=dtype) for i in wanted), tiles)
+    mean = _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
+    return mean, tuple(gradient.reshape(source.images[0].shape) for gradient in gradients)
 
 
 def _pulled(
@@ -154,14 +166,14 @@ def _pulled(
     return found, weight, pullback(jnp.ones_like(found) * (weight / along_row(total, found)))
 
 
-def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, count: int) -> tuple[Any, Any]:
+def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, tiles: Tiles) -> tuple[Any, Any]:
     """`lax.scan` over the numbers of the tiles."""
 
     def of_tile(carried: Any, i: jax.Array) -> tuple[Any, Any]:
         # XLA (from JAX 0.12 on) takes a loop for a small one, and has one core do it all, unless there is a sort in it.
         return function(carried, lax.sort(jnp.stack([i, i + 1]))[0])
 
-    return lax.scan(of_tile, carried, jnp.arange(count))
+    return lax.scan(of_tile, carried, jnp.arange(tiles.groups * tiles.bands))
 
 
 def _over_rows(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Columns:
@@ -198,10 +210,14 @@ def _eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array, *, ax
     return tree_sum(parts)
 
 
-def _over_tiles(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:
-    """The mean over the tiles in front and all columns of a channel: (*batch, channels)."""
-    means, weight = columns
-    return _over_columns((weighted_mean(means, weight, (0,)), weight.sum(0)), channels, spatial_ndim)
+def _over_tiles(columns: Columns, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
+    """The mean over the bands and all columns of a channel: (*batch, channels)."""
+    means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
+    of_groups = _over_columns((weighted_mean(means, weight, (1,)), weight.sum(1)), channels, spatial_ndim)
+    if tiles.groups == 1:
+        return of_groups[0]
+    *batch, images, channels = of_groups.shape[1:]
+    return jnp.moveaxis(of_groups, 0, -2).reshape(*batch, images * tiles.groups, channels)
 
 
 def _over_columns(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:
@@ -210,27 +226,61 @@ def _over_columns(columns: Columns, channels: int, spatial_ndim: int) -> jax.Arr
     return weighted_mean(means, weight, tuple(range(-max(2, spatial_ndim), -1)))
 
 
-def _tiles(source: Source, taps: Windows, least: int) -> int:
-    """How many tiles of one size cover the images, of `least` rows or more."""
+def _tiles(source: Source, taps: Windows, least: int) -> Tiles:
+    """Tiles of one size that cover the images, of `least` rows or more."""
     if len(taps) == 1:
-        return 1
-    height, *others = source.images[0].shape[-1 - len(taps) :]
-    batch = (n for n in source.images[0].shape[: -1 - len(taps)] if isinstance(n, int))
-    rows = min(max(least, TILE // max(1, math.prod((*batch, *others)))), max(least, 128))
-    return max(1, height // rows)
+        return Tiles(1, 1)
+    *batch, height = (n if isinstance(n, int) else 1 for n in source.images[0].shape[: -len(taps)])
+    row = math.prod(source.images[0].shape[-len(taps) :])
+    *others, images = batch or [1]
+    together = _together(images, math.prod(others) * height * row)
+    rows = max(least, TILE // max(1, math.prod(others) * together * row))
+    return Tiles(max(1, images // max(1, together)), max(1, height // rows))
+
+
+def _together(images: int, size: int) -> int:
+    """How many images of a batch, each of so many values, go into a tile: a divisor of them all.
+
+    It is a multiple of the number of devices, if that is one, for a batch that is spread over these to stay so.
+    """
+    least = jax.device_count() if images % jax.device_count() == 0 else 1
+    fitting = [n for n in range(least, images, least) if images % n == 0 and n * size <= max(TILE, least * size)]
+    return fitting[-1] if fitting and fitting[-1] * size >= LEAST and images * size > TILE else images
 
 
 def _height(source: Source, taps: Windows) -> int:
     return source.images[0].shape[-1 - len(taps)]
 
 
-def _cut(source: Source, taps: Windows, first: jax.Array, rows: int) -> Any:
-    """Some rows of the images and their weight."""
+def _grouped(arrays: Any, groups: int, taps: Windows) -> Any:
+    """The last batch axis as (.., images of a group, groups); of an array that is the same for all as (.., 1, 1)."""
+    axis = -2 - len(taps)
 
-    def cut(image: jax.Array) -> jax.Array:
-        return lax.dynamic_slice_in_dim(image, first, rows, -1 - len(taps))
+    def split(array: jax.Array) -> jax.Array:
+        if groups == 1:
+            return jnp.expand_dims(array, axis)
+        return array.reshape(*array.shape[:axis], -1, min(groups, array.shape[axis]), *array.shape[axis + 1 :])
 
-    return source._replace(images=tuple(map(cut, source.images)), weight=jax.tree.map(cut, source.weight))
+    return jax.tree.map(split, arrays)
+
+
+def _cut(grouped: Any, taps: Windows, group: jax.Array, first: jax.Array, rows: int) -> Any:
+    """Some rows of the images of a group, and of all that goes with them."""
+
+    def cut(array: jax.Array) -> jax.Array:
+        axis = array.ndim - 1 - len(taps)
+        band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
+        return lax.dynamic_index_in_dim(band, jnp.minimum(group, array.shape[axis - 1] - 1), axis - 1, keepdims=False)
+
+    return jax.tree.map(cut, grouped)
+
+
+def _put(whole: jax.Array, part: jax.Array, taps: Windows, group: jax.Array, first: jax.Array) -> jax.Array:
+    """The inverse: `whole` with some rows of a group's images in their place."""
+    axis = whole.ndim - 1 - len(taps)
+    start = [jnp.zeros_like(group)] * whole.ndim
+    start[axis - 1 : axis + 1] = group, first
+    return lax.dynamic_update_slice(whole, jnp.expand_dims(part, axis - 1), start)
 
 
 def _own(i: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int) -> jax.Array:

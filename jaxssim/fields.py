@@ -4,7 +4,6 @@ They say all that SSIM asks, since var x + var y = (var u + var v) / 2 and cov(x
 difference of two images that are nearly the same is known to every digit, where 1 minus a similarity near 1 is not.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,20 +23,20 @@ class Images(NamedTuple):
 
     images: tuple[jax.Array, ...]  # both, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # (*batch or 1s, *spatial, channels), of a mask
-    constants: tuple[jax.Array, ...]  # levels of x, y and x - y (3, *batch, 1, .., 1, channels), and 1 / data range
+    constants: tuple[jax.Array, ...]  # levels of x, y and x - y, and 1 / data range: (*batch, 1, .., 1, channels or 1)
 
     def fields(self) -> tuple[Field, Field]:
         """x + y and x - y in units of the data range."""
-        levels, scale = self.constants
+        *levels, scale = self.constants
         x, y = (fold(image.astype(scale.dtype)) for image in self.images)
-        row_x, row_y, row_v = along_row(levels, x)
+        row_x, row_y, row_v = along_row(jnp.stack(levels), x)
         # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
         u = ((x - row_x) + (y - row_y)) * scale[..., 0]
         v = ((x - y) - row_v) * scale[..., 0]
         u, v = lax.optimization_barrier((u, v))
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
-        channels = levels.shape[-1]
+        channels = levels[0].shape[-1]
         return (
             Field(unfold(u, channels), (levels[0] + levels[1]) * scale, self.weight),
             Field(unfold(v, channels), levels[2] * scale, self.weight),
@@ -67,7 +66,7 @@ def images(pair: Pair, layout: Layout) -> Images:
     scale = 1 / inputs.canonical_range(pair.data_range, x.astype(dtype), layout)
     mask = masks.canonical(pair.mask, x.astype(dtype), pair.x.shape, layout)
     a, b = x.astype(dtype), y.astype(dtype)
-    return Images((x, y), mask, (levels((a, b, a - b), mask, layout.spatial_ndim), scale))
+    return Images((x, y), mask, (*levels((a, b, a - b), mask, layout.spatial_ndim), scale))
 
 
 def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> Fields:
@@ -77,36 +76,41 @@ def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> F
 
 
 def levels(images: Sequence[jax.Array], mask: jax.Array | None, spatial_ndim: int) -> jax.Array:
-    """The value nearest 0 among all but the extreme pixels of each channel: (images, *batch, 1, .., 1, channels).
+    """The value nearest 0 within the range of each of a few sparse grids: (images, *batch, 1, .., 1, channels).
 
-    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; a few
-    dead pixels do not move it. A sparse grid tells it well enough. As it is put back later, it is a constant to
+    Taking it off keeps the digits of images far from 0, and leaves those of dark regions to others as they are; dead
+    pixels and rows do not move it, since one grid or another misses them. As it is put back later, it is a constant to
     derivatives.
     """
-    steps = (max(1, n // round(64 ** (1 / spatial_ndim))) for n in images[0].shape[-1 - spatial_ndim : -1])
-    grid = (..., *(slice(None, None, step) for step in steps), slice(None))
-    sample = jnp.stack([image[grid] for image in images])
-    if mask is not None:
-        sample = jnp.where(mask[grid] > 0, sample, jnp.nan)
-    *front, channels = sample.shape[: -1 - spatial_ndim] + sample.shape[-1:]
-    pixels = math.prod(sample.shape[-1 - spatial_ndim : -1])
-    sample = lax.stop_gradient(jnp.swapaxes(sample.reshape(*front, pixels, channels), -1, -2))
-    valid = True if mask is None else ~jnp.isnan(sample)  # without a mask NaN makes all NaN, whatever its level
-    last = jnp.broadcast_to(valid, sample.shape).sum(-1, keepdims=True, dtype=sample.dtype) - 1
-    # XLA takes long to sort, and would gather a sharded batch for `top_k`.
-    below = (sample[..., :, None] < sample[..., None, :]).sum(-2, dtype=sample.dtype)
-    low, high = (
-        jnp.where(valid & (below <= jnp.round(share * last)), sample, -jnp.inf).max(-1) for share in (0.05, 0.95)
-    )
-    if mask is not None:  # of which the grid may have met nothing
-        axes = tuple(range(-1 - spatial_ndim, -1))
+    axes = tuple(range(-1 - spatial_ndim, -1))
+    along_grids = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
+    sample = lax.stop_gradient(jnp.stack([_grids(image, spatial_ndim) for image in images]))
+    inside = True if mask is None else _grids(mask, spatial_ndim) > 0
+    least = jnp.where(inside, sample, jnp.inf).min(along_grids)
+    most = jnp.where(inside, sample, -jnp.inf).max(along_grids)
+    low = jnp.where(least == jnp.inf, -jnp.inf, least).max(axes)
+    high = jnp.where(most == -jnp.inf, jnp.inf, most).min(axes)
+    if mask is not None:  # of which the grids may have met nothing
         least = jnp.stack([jnp.where(mask > 0, image, jnp.inf).min(axes) for image in images])
         most = jnp.stack([jnp.where(mask > 0, image, -jnp.inf).max(axes) for image in images])
-        low, high = (jnp.where(last[..., 0] < 0, every, some) for every, some in ((least, low), (most, high)))
+        low, high = jnp.where(low == -jnp.inf, least, low), jnp.where(high == jnp.inf, most, high)
     nearest = jnp.clip(jnp.zeros_like(low), low, high)
     constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     # The barrier keeps XLA from choosing the level anew at every pixel.
-    return lax.optimization_barrier(constant.reshape(*front, *(1,) * spatial_ndim, channels))
+    return lax.optimization_barrier(jnp.expand_dims(constant, axes))
+
+
+def _grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
+    """64 pixels or so, of each spatial axis' in turn one for each of a few grids: (.., pixels, grids, .., channels)."""
+    per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
+    shape: list[int] = []
+    for axis, n in enumerate(image.shape[-1 - spatial_ndim : -1], start=image.ndim - 1 - spatial_ndim):
+        step = max(1, n // per_axis)
+        apart = min(grids, -(-n // step))
+        count = -(-n // step) // apart
+        image = lax.slice_in_dim(image, 0, (count * apart - 1) * step + 1, step, axis)
+        shape += [count, apart]
+    return image.reshape(*image.shape[: -1 - spatial_ndim], *shape, image.shape[-1])
 
 
 def fold(image: jax.Array) -> jax.Array:

@@ -83,7 +83,7 @@ def sum_along(x: jax.Array, *, taps: Taps, axis: int, step: int) -> jax.Array:
 
 
 def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays that XLA on CPU shall compute once, not anew wherever they go into, nor one pixel at a time for a pad."""
+    """Arrays that XLA on CPU shall compute once, not anew wherever they go into."""
     return lax.platform_dependent(
         *arrays, cpu=lambda *arrays: lax.optimization_barrier(arrays), default=lambda *arrays: arrays
     )
@@ -104,10 +104,21 @@ def _reach(taps: Windows, channels: int, ndim: int) -> list[int]:
 
 
 def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: int) -> list[jax.Array]:
-    widths = [(n, n, 0) for n in _reach(taps, channels, cotangent.ndim)]
-    (kept_cotangent,) = kept(cotangent)
-    padded = lax.pad(kept_cotangent, jnp.zeros((), cotangent.dtype), widths)
-    return [weighted_sum(padded, taps, channels=channels)]
+    framed = _framed(cotangent, _reach(taps, channels, cotangent.ndim))
+    return [weighted_sum(framed, taps, channels=channels)]
+
+
+def _framed(x: jax.Array, widths: list[int]) -> jax.Array:
+    """Zeros around `x`. A pad would have XLA on CPU compute what is within one pixel at a time."""
+
+    def updated(x: jax.Array) -> jax.Array:
+        nothing = jnp.zeros([n + 2 * width for n, width in zip(x.shape, widths, strict=True)], x.dtype)
+        return lax.dynamic_update_slice(nothing, x, widths)
+
+    def padded(x: jax.Array) -> jax.Array:
+        return lax.pad(x, jnp.zeros((), x.dtype), [(width, width, 0) for width in widths])
+
+    return lax.platform_dependent(x, cpu=updated, default=padded)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
-from jaxssim import Convention, Gaussian, Uniform, conventions
+from jaxssim import Convention, Gaussian, Uniform, averaging, conventions
 
 WIDE = Convention(window=Gaussian((25, 5), (4.0, 1.0)))
 CASES = {
@@ -25,6 +25,16 @@ CASES = {
     "sample covariance": ((2, 403, 13, 3), dict(convention=conventions.SKIMAGE)),
     "volume": ((450, 11, 12), dict(spatial_ndim=3, channel_axis=None, convention=Convention(window=Gaussian(7, 1.2)))),
 }
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch):
+    """So that small images have many."""
+    jax.clear_caches()
+    monkeypatch.setattr(averaging, "TILE", 2**12)
+    monkeypatch.setattr(averaging, "LEAST", 2**8)
+    yield
+    jax.clear_caches()
 
 
 def pair(shape, dtype=np.float32):
@@ -179,13 +189,24 @@ def test_a_loop_of_tiles_keeps_all_cores():
         assert "small_call" not in text
 
 
-def test_memory_does_not_grow_with_height():
+def test_memory_does_not_grow_with_height(monkeypatch):
+    monkeypatch.undo()  # tiles of their usual size
+
     def temporary(function, height):
         x = jax.ShapeDtypeStruct((1, height, 256, 3), jnp.float32)
         return jax.jit(function).lower(x, x).compile().memory_analysis().temp_size_in_bytes / (4 * x.size)
 
     assert temporary(loss, 8192) < 0.55 * temporary(loss, 4096) < 0.55
     assert temporary(jax.value_and_grad(loss), 4096) < 6
+
+
+def test_memory_of_many_images(monkeypatch):
+    monkeypatch.undo()
+    for shape in ((64, 64, 64, 3), (16, 256, 256, 3)):
+        x = jax.ShapeDtypeStruct(shape, jnp.float32)
+        for function in (loss, jax.value_and_grad(loss)):
+            compiled = jax.jit(function).lower(x, x).compile()
+            assert compiled.memory_analysis().temp_size_in_bytes < 6 * 4 * x.size
 
 
 def test_in_a_scan_and_under_checkpoint():
