@@ -7,32 +7,25 @@ rows more as its windows reach. Elsewhere, and in derivatives of the gradient, t
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from jaxssim import tiling
 from jaxssim.fields import Source, along_row, fold, unfold
 from jaxssim.filtering import separate
 from jaxssim.statistics import radii
 from jaxssim.summation import tree_sum, weighted_mean
+from jaxssim.tiling import Tiles
 from jaxssim.windows import Windows
 
 Values = Callable[[Any], jax.Array]  # of a source: one a window, channels folded
 Gradients = tuple[jax.Array, ...]
 Columns = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
-TILE = 2**19  # values of the images that a tile is to have at most
-LEAST = 2**16  # or it would take longer to begin with than to do
 REACH = 8  # times the rows that its windows reach beyond it, at least, where gradients have all of these done twice
-
-
-class Tiles(NamedTuple):
-    """How images are cut: a tile is a band of rows of each image of a group."""
-
-    groups: int
-    bands: int
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -41,7 +34,7 @@ def mean(values: Values, taps: Windows, source: Source) -> jax.Array:
 
     A window counts by the weight of the pixel at its centre; where none does, the mean is 0.
     """
-    return _by_platform(_tiles(source, taps, 1), _tiled, _whole, values, taps, source)
+    return _by_platform(tiling.cover(source, taps, 1), _tiled, _whole, values, taps, source)
 
 
 @functools.partial(mean.defjvp, symbolic_zeros=True)
@@ -63,7 +56,7 @@ def _value_and_gradients(
     values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
 ) -> tuple[jax.Array, Gradients]:
     """The mean, and the gradients of each channel's by its image, in the type of the statistics."""
-    tiles = _tiles(source, taps, REACH * (len(taps[0]) - 1))
+    tiles = tiling.cover(source, taps, REACH * (len(taps[0]) - 1))
     tiled, whole = (functools.partial(function, wanted) for function in (_tiled_gradients, _whole_gradients))
     return _by_platform(tiles, tiled, whole, values, taps, source)
 
@@ -102,19 +95,18 @@ def _whole(values: Values, taps: Windows, source: Source) -> jax.Array:
 
 def _tiled(values: Values, taps: Windows, tiles: Tiles, source: Source) -> jax.Array:
     reach = len(taps[0]) - 1
-    windows = _height(source, taps) - reach
+    windows = source.images[0].shape[-1 - len(taps)] - reach
     rows = -(-windows // tiles.bands)
-    grouped = _grouped(source, tiles.groups, taps)
+    grouped = tiling.grouped(source, tiles.groups, taps)
 
-    def of_tile(_: None, i: jax.Array) -> tuple[None, Columns]:
-        group, band = i // tiles.bands, i % tiles.bands
+    def of_tile(_: None, group: jax.Array, band: jax.Array) -> tuple[None, Columns]:
         first = jnp.minimum(band * rows, windows - rows)
-        tile = _cut(grouped, taps, group, first, rows + reach)
+        tile = tiling.cut(grouped, taps, group, first, rows + reach)
         found = values(tile)
         weight = centres(tile.weight, taps, found.ndim)
-        return None, _over_rows(found, _own(band, rows, first, weight, found, -len(taps)), len(taps))
+        return None, _over_rows(found, tiling.own(band, rows, first, weight, found, -len(taps)), len(taps))
 
-    _, columns = _scan(of_tile, None, tiles)
+    _, columns = tiling.in_turn(of_tile, None, tiles)
     return _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
 
 
@@ -129,25 +121,24 @@ def _tiled_gradients(
     wanted: tuple[int, ...], values: Values, taps: Windows, tiles: Tiles, source: Source
 ) -> tuple[jax.Array, Gradients]:
     """Rows of the gradient at a time, from all the windows that these are in."""
-    height, reach, axis = _height(source, taps), len(taps[0]) - 1, -1 - len(taps)
+    height, reach, axis = source.images[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
     read = min(height, rows + 2 * reach)
-    grouped = _grouped((source, _total(source, taps)), tiles.groups, taps)
+    grouped = tiling.grouped((source, _total(source, taps)), tiles.groups, taps)
 
-    def of_tile(gradients: Gradients, i: jax.Array) -> tuple[Gradients, Columns]:
-        group, band = i // tiles.bands, i % tiles.bands
+    def of_tile(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, Columns]:
         start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - reach, 0, height - read)
-        tile, total = _cut(grouped, taps, group, first, read)
+        tile, total = tiling.cut(grouped, taps, group, first, read)
         found, weight, rims = _pulled(wanted, values, taps, tile, total)
         parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
         gradients = tuple(
-            _put(gradient, part, taps, group, start) for gradient, part in zip(gradients, parts, strict=True)
+            tiling.put(gradient, part, taps, group, start) for gradient, part in zip(gradients, parts, strict=True)
         )
-        return gradients, _over_rows(found, _own(band, rows, first, weight, found, -len(taps)), len(taps))
+        return gradients, _over_rows(found, tiling.own(band, rows, first, weight, found, -len(taps)), len(taps))
 
     images, dtype = grouped[0].images, grouped[1].dtype
-    gradients, columns = _scan(of_tile, tuple(jnp.zeros_like(images[i], dtype=dtype) for i in wanted), tiles)
+    gradients, columns = tiling.in_turn(of_tile, tuple(jnp.zeros_like(images[i], dtype=dtype) for i in wanted), tiles)
     mean = _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
     return mean, tuple(gradient.reshape(source.images[0].shape) for gradient in gradients)
 
@@ -164,16 +155,6 @@ def _pulled(
     found, pullback = jax.vjp(of_wanted, *(source.images[i].astype(total.dtype) for i in wanted))
     weight = centres(source.weight, taps, found.ndim)
     return found, weight, pullback(jnp.ones_like(found) * (weight / along_row(total, found)))
-
-
-def _scan(function: Callable[[Any, jax.Array], tuple[Any, Any]], carried: Any, tiles: Tiles) -> tuple[Any, Any]:
-    """`lax.scan` over the numbers of the tiles."""
-
-    def of_tile(carried: Any, i: jax.Array) -> tuple[Any, Any]:
-        # XLA (from JAX 0.12 on) takes a loop for a small one, and has one core do it all, unless there is a sort in it.
-        return function(carried, lax.sort(jnp.stack([i, i + 1]))[0])
-
-    return lax.scan(of_tile, carried, jnp.arange(tiles.groups * tiles.bands))
 
 
 def _over_rows(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Columns:
@@ -224,71 +205,6 @@ def _over_columns(columns: Columns, channels: int, spatial_ndim: int) -> jax.Arr
     """The mean over all columns of a channel: (*batch, channels)."""
     means, weight = (unfold(array, channels) for array in columns)
     return weighted_mean(means, weight, tuple(range(-max(2, spatial_ndim), -1)))
-
-
-def _tiles(source: Source, taps: Windows, least: int) -> Tiles:
-    """Tiles of one size that cover the images, of `least` rows or more."""
-    if len(taps) == 1:
-        return Tiles(1, 1)
-    *batch, height = (n if isinstance(n, int) else 1 for n in source.images[0].shape[: -len(taps)])
-    row = math.prod(source.images[0].shape[-len(taps) :])
-    *others, images = batch or [1]
-    together = _together(images, math.prod(others) * height * row)
-    rows = max(least, TILE // max(1, math.prod(others) * together * row))
-    return Tiles(max(1, images // max(1, together)), max(1, height // rows))
-
-
-def _together(images: int, size: int) -> int:
-    """How many images of a batch, each of so many values, go into a tile: a divisor of them all.
-
-    It is a multiple of the number of devices, if that is one, for a batch that is spread over these to stay so.
-    """
-    least = jax.device_count() if images % jax.device_count() == 0 else 1
-    fitting = [n for n in range(least, images, least) if images % n == 0 and n * size <= max(TILE, least * size)]
-    return fitting[-1] if fitting and fitting[-1] * size >= LEAST and images * size > TILE else images
-
-
-def _height(source: Source, taps: Windows) -> int:
-    return source.images[0].shape[-1 - len(taps)]
-
-
-def _grouped(arrays: Any, groups: int, taps: Windows) -> Any:
-    """The last batch axis as (.., images of a group, groups); of an array that is the same for all as (.., 1, 1)."""
-    axis = -2 - len(taps)
-
-    def split(array: jax.Array) -> jax.Array:
-        if groups == 1:
-            return jnp.expand_dims(array, axis)
-        return array.reshape(*array.shape[:axis], -1, min(groups, array.shape[axis]), *array.shape[axis + 1 :])
-
-    return jax.tree.map(split, arrays)
-
-
-def _cut(grouped: Any, taps: Windows, group: jax.Array, first: jax.Array, rows: int) -> Any:
-    """Some rows of the images of a group, and of all that goes with them."""
-
-    def cut(array: jax.Array) -> jax.Array:
-        axis = array.ndim - 1 - len(taps)
-        band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
-        return lax.dynamic_index_in_dim(band, jnp.minimum(group, array.shape[axis - 1] - 1), axis - 1, keepdims=False)
-
-    return jax.tree.map(cut, grouped)
-
-
-def _put(whole: jax.Array, part: jax.Array, taps: Windows, group: jax.Array, first: jax.Array) -> jax.Array:
-    """The inverse: `whole` with some rows of a group's images in their place."""
-    axis = whole.ndim - 1 - len(taps)
-    start = [jnp.zeros_like(group)] * whole.ndim
-    start[axis - 1 : axis + 1] = group, first
-    return lax.dynamic_update_slice(whole, jnp.expand_dims(part, axis - 1), start)
-
-
-def _own(i: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int) -> jax.Array:
-    """The weight of those of a tile's windows that are tile i's own: each window of an image is one tile's."""
-    shape = [1] * values.ndim
-    shape[axis] = values.shape[axis]
-    row = first + lax.broadcasted_iota(jnp.int32, shape, values.ndim + axis)
-    return jnp.where((i * rows <= row) & (row < (i + 1) * rows), weight, 0).astype(values.dtype)
 
 
 def _total(source: Source, taps: Windows) -> jax.Array:

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
-from jaxssim import Convention, Gaussian, Uniform, averaging, conventions
+from jaxssim import Convention, Gaussian, Uniform, conventions, tiling
 
 WIDE = Convention(window=Gaussian((25, 5), (4.0, 1.0)))
 CASES = {
@@ -31,8 +31,8 @@ CASES = {
 def _small_tiles(monkeypatch):
     """So that small images have many."""
     jax.clear_caches()
-    monkeypatch.setattr(averaging, "TILE", 2**12)
-    monkeypatch.setattr(averaging, "LEAST", 2**8)
+    monkeypatch.setattr(tiling, "TILE", 2**12)
+    monkeypatch.setattr(tiling, "LEAST", 2**8)
     yield
     jax.clear_caches()
 
