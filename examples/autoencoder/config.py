@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 Loss = Literal["ssim", "dssim-l1", "l1", "mse"]
+Augment = Literal["all", "flips", "crops"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +14,11 @@ class Config:
     """Train a convolutional autoencoder on photographs and show what it learned."""
 
     data: Path | None = None
-    """A folder of images, searched through; by default the photographs that ship inside scikit-image."""
+    """A folder of images, searched through; an .npy or .npz file of images; a folder of MNIST's or Fashion-MNIST's idx
+    files; cifar-10-binary.tar.gz. By default the photographs that ship inside scikit-image."""
+    augment: Augment = "all"
+    """What training patches are besides cropped at random: turned, flipped, recoloured and darkened, which makes few
+    photographs do; flipped from left to right; nothing else, for what has one right way round, such as digits."""
     name: str = "photographs"
     """The run's name: everything is written into RUNS/NAME."""
     runs: Path = Path("runs")
@@ -43,7 +48,7 @@ class Config:
     width: int = 128
     """Channels of the hidden convolutions."""
     test_fraction: float = 0.2
-    """The part of a folder's images that is kept for testing."""
+    """The part of the images that is kept for testing, where a data set does not say which."""
 
     def __post_init__(self) -> None:
         """Check what no type says."""

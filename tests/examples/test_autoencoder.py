@@ -69,7 +69,7 @@ def test_a_folder_of_anything(folder):
     config = Config(data=folder)
     images = input_pipeline.photographs(config)
     assert (len(images.training), len(images.testing)) == (4, 1)
-    assert [path.name for path in images.unreadable] == ["broken.png", "text.jpg"]
+    assert [unreadable.path.name for unreadable in images.unreadable] == ["broken.png", "text.jpg"]
     for image in images.training + images.testing:
         assert image.dtype == np.uint8
         assert min(image.shape[:2]) >= config.patch
@@ -108,7 +108,8 @@ def test_numbers_without_a_scale_are_not_guessed(tmp_path):
     for name in "ab":
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{name}.png")
     Image.fromarray(np.random.default_rng(0).random((64, 64), np.float32)).save(tmp_path / "float.tiff")
-    assert [path.name for path in input_pipeline.photographs(Config(data=tmp_path)).unreadable] == ["float.tiff"]
+    images = input_pipeline.photographs(Config(data=tmp_path))
+    assert [unreadable.path.name for unreadable in images.unreadable] == ["float.tiff"]
     with pytest.raises(SystemExit, match="is not a folder"):
         input_pipeline.photographs(Config(data=tmp_path / "nowhere"))
 
