@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import struct
-import subprocess
 import sys
 import tarfile
 import warnings
@@ -295,16 +294,3 @@ def test_batches_are_augmented_as_the_config_says(tmp_path):
     batch = next(input_pipeline.training_batches(images.training, config))
     assert batch.dtype == np.uint8
     assert same(batch, np.stack(images.training)[..., 0])
-
-
-def test_the_program_trains_on_idx_files(tmp_path):
-    for name in ("optax", "orbax.checkpoint", "rich", "tyro"):
-        pytest.importorskip(name)
-    for name in ("train", "t10k"):
-        write_idx(tmp_path / f"{name}-images-idx3-ubyte.gz", noise(9, 28, 28))
-    options = ("--patch", 28, "--block", 7, "--augment", "crops", "--steps", 2, "--width", 8, "--batch-size", 4)
-    command = [sys.executable, FOLDER / "main.py", "--data", tmp_path, "--runs", tmp_path / "runs", *options]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "photographs" / "reconstructions.png").exists()

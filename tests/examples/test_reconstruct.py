@@ -1,0 +1,175 @@
+"""Whole images through a trained network: tiles that leave no seam, scores, pictures, and the exported model."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for name in ("flatbuffers", "flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich", "skimage", "tyro"):
+    pytest.importorskip(name)
+Image = pytest.importorskip("PIL.Image")
+metrics = pytest.importorskip("skimage.metrics")
+
+import jax
+import matplotlib
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "examples" / "autoencoder"
+sys.path.insert(0, str(FOLDER))
+
+import reconstruct
+import runs
+import train as training
+from config import Config
+
+PATCH = 32
+
+LOAD = """
+import sys
+import jax, jax.export
+import numpy as np
+path, patches, output = sys.argv[1:]
+model = jax.export.deserialize(bytearray(open(path, "rb").read()))
+patches = np.load(patches)
+np.savez(output, three=model.call(patches), one=model.call(patches[1:2]))
+assert not {"flax", "model", "config", "jaxssim"} & set(sys.modules)
+assert set(model.platforms) == {"cpu", "cuda", "tpu"}
+"""
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few steps on arrays, as training left it in memory and in its folder."""
+    folder = tmp_path_factory.mktemp("run")
+    np.save(folder / "images.npy", noise(10, 40, PATCH, 3))
+    options = dict(steps=2, evaluate_every=2, batch_size=8, width=16, patch=PATCH, augment="flips")
+    config = Config(data=folder / "images.npy", runs=folder, **options)
+    return config, training.train(config, Console(quiet=True))
+
+
+def run(*arguments):
+    """The program as a user runs it, in a process of its own, uninstalled."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    command = [sys.executable, FOLDER / "reconstruct.py", *arguments]
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
+
+
+@pytest.mark.parametrize("tile", [8, 9, 16])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 7), (8, 8), (8, 9), (16, 15), (33, 50)])
+def test_a_network_that_changes_nothing_gives_the_image_back(size, tile):
+    image = np.random.default_rng(0).random((*size, 3), np.float32)
+    blended = reconstruct.blended(lambda tiles: tiles, image, tile)
+    assert blended.shape == image.shape
+    np.testing.assert_allclose(blended, image, atol=1e-6)
+    np.testing.assert_allclose(reconstruct.blended(lambda tiles: 0 * tiles + 0.3, image, tile), 0.3, atol=1e-6)
+
+
+def test_tiles_are_blended_by_the_squared_sines_of_their_distances():
+    """Each tile is made a constant, its number; along a row of two the blend must then go from one to the other."""
+    numbers = iter(range(1000))
+
+    def network(tiles):
+        return np.stack([np.full_like(tile, next(numbers)) for tile in tiles])
+
+    blended = reconstruct.blended(network, np.zeros((8, 16, 1), np.float32), 8)
+    across = np.sin(np.pi * (np.arange(4) + 0.5) / 8) ** 2  # from a tile's edge to its middle
+    first = blended[0, :, 0] - blended[0, 0, 0]
+    np.testing.assert_allclose(first, np.concatenate([i + across for i in range(4)]) - across[0], atol=1e-5)
+
+
+def test_a_seam_of_the_tiles_is_not_seen():
+    """A network that is wrong at the edges of a tile, as convolutions are, is wrong less than half as much."""
+    error = np.zeros((16, 16, 1), np.float32)
+    error[[0, -1]] = error[:, [0, -1]] = 1
+    blended = reconstruct.blended(lambda tiles: tiles + error, np.zeros((50, 60, 3), np.float32), 16)
+    assert 0 < blended.max() < 0.02
+
+
+def test_a_run_loads_as_it_was_left(trained):
+    config, left = trained
+    loaded, model = runs.load(config.folder)
+    assert loaded == config
+    patches = left.patches[:4].astype(np.float32) / 255
+    np.testing.assert_array_equal(model(patches), left.model(patches))
+    assert runs.from_json(Config().to_json()) == Config()
+
+
+def test_no_run_is_a_clear_error(tmp_path):
+    with pytest.raises(SystemExit, match=r"holds no config\.json; pass a run's folder"):
+        runs.load(tmp_path)
+
+
+def test_names_never_clash():
+    paths = list(map(Path, ("a/x.png", "b/x.png", "b/X.jpg", "2-x.png", "y.png")))
+    named = [name.casefold() for name in reconstruct.names(paths)]
+    assert len(set(named)) == len(paths)
+    assert reconstruct.names([Path("a/x.png"), Path("b/y.png")]) == ["x", "y"]
+
+
+def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
+    config, left = trained
+    network = jax.jit(lambda patches: left.model(patches))
+    sizes = {"a/photo.png": (50, 71), "b/photo.png": (PATCH, PATCH), "b/small.png": (7, 90)}
+    for i, (name, size) in enumerate(sizes.items()):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture = Image.fromarray(noise(4, 4, 3, seed=i)).resize(size[::-1], Image.Resampling.BICUBIC)
+        picture.save(tmp_path / name)
+    (tmp_path / "b" / "text.png").write_text("words")
+    output = tmp_path / "output"
+    done = run(config.folder, tmp_path / "a" / "photo.png", tmp_path / "b", "--export", "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert "1 unreadable" in done.stdout
+    assert "text.png (not an image)" in done.stdout.replace("\n", " ")
+    with (output / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "name", "height", "width", "ssim", "psnr", "mse"]
+    assert [row["file"] for row in rows] == [str(tmp_path / name) for name in sizes]
+    for row, size in zip(rows, sizes.values(), strict=True):
+        original, reconstructed = (
+            np.asarray(Image.open(path)) for path in (row["file"], output / "images" / f"{row['name']}.png")
+        )
+        assert (int(row["height"]), int(row["width"])) == original.shape[:2] == reconstructed.shape[:2] == size
+        blended = reconstruct.blended(network, original.astype(np.float32) / 255, PATCH)
+        np.testing.assert_allclose(reconstructed, 255 * blended.clip(0, 1), atol=0.51)
+        assert float(row["psnr"]) == pytest.approx(metrics.peak_signal_noise_ratio(original, reconstructed), rel=1e-5)
+        error = metrics.mean_squared_error(original / 255, reconstructed / 255)
+        assert float(row["mse"]) == pytest.approx(error, rel=1e-5)
+        ssim_map = output / "ssim_maps" / f"{row['name']}.png"
+        if min(size) < 11:
+            assert row["ssim"] == "nan"
+            assert not ssim_map.exists()
+            continue
+        options = dict(gaussian_weights=True, use_sample_covariance=False, channel_axis=-1, data_range=255, full=True)
+        _, full = metrics.structural_similarity(original, reconstructed, **options)
+        inside = full[5:-5, 5:-5]
+        assert float(row["ssim"]) == pytest.approx(inside.mean(), abs=1e-5)
+        colours = matplotlib.colormaps["magma"](inside.mean(-1).clip(0, 1), bytes=True)
+        drawn = np.asarray(Image.open(ssim_map).convert("RGBA")).astype(int)
+        assert drawn.shape == colours.shape
+        assert abs(drawn - colours).max() <= 6  # a neighbouring colour of the 256
+
+    patches = left.patches[:3].astype(np.float32) / 255
+    np.save(tmp_path / "patches.npy", patches)
+    exported = config.folder / "model.stablehlo"
+    assert f"{exported}" in done.stdout
+    command = [sys.executable, "-I", "-c", LOAD, exported, tmp_path / "patches.npy", tmp_path / "outputs.npz"]
+    loaded = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=900)
+    assert loaded.returncode == 0, loaded.stderr
+    truth = network(patches)
+    with np.load(tmp_path / "outputs.npz") as outputs:
+        np.testing.assert_allclose(outputs["three"], truth, atol=1e-5)
+        np.testing.assert_allclose(outputs["one"], truth[1:2], atol=1e-5)
+
+
+def test_nothing_to_do_is_a_clear_error(tmp_path):
+    with pytest.raises(SystemExit, match="there are no images to reconstruct; pass"):
+        reconstruct.main(reconstruct.Options(run=tmp_path, images=(tmp_path,)))
