@@ -135,20 +135,18 @@ def program(name, images):
 def training_step():
     """The autoencoder's, as `program`: its state is whole, its batch of 32 patches of 64x64x3 is spread."""
     sys.path.insert(0, str(AUTOENCODER))
-    import optax
     import train
     from config import Config
     from flax import nnx
-    from model import Autoencoder
+    from losses import loss_of
 
     config = Config()
-    model = Autoencoder(config, nnx.Rngs(0))
-    optimizer = nnx.Optimizer(model, optax.adam(train.learning_rate(config), b2=0.99), wrt=nnx.Param)
+    model, optimizer, _ = train.initial(config)
     structure, state = nnx.split((model, optimizer))
 
     def step(state, batch):
         model, optimizer = nnx.merge(structure, state)
-        loss = train.train_step(model, optimizer, batch, config.loss)
+        loss = train.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
         return nnx.state((model, optimizer)), loss
 
     batch = jax.ShapeDtypeStruct((config.batch_size, config.patch, config.patch, 3), jnp.uint8)

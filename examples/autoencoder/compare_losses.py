@@ -5,22 +5,31 @@ All options are main.py's; --loss has no say here.
 
 import dataclasses
 
+import jax
+import parallel
 import report
 import tyro
 from config import Config, Loss
 from rich.console import Console
-from train import train
+from train import Run, train
 
 
 def main(config: Config) -> None:
     """Train twice, print both rows and draw both reconstructions."""
-    console = Console()
-    twins: dict[Loss, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
-    runs = {}
-    for loss, title in twins.items():
-        console.print(f"trained with {title}")
-        twin = dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}")
-        runs[title] = train(twin, console)
+    with parallel.processes(config):
+        console = Console(quiet=jax.process_index() > 0)
+        twins: dict[Loss, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
+        runs = {}
+        for loss, title in twins.items():
+            console.print(f"trained with {title}")
+            twin = dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}")
+            runs[title] = train(twin, console)
+        if jax.process_index() == 0:
+            show(runs, config, console)
+
+
+def show(runs: dict[str, Run], config: Config, console: Console) -> None:
+    """Draw and print what came of the runs."""
     picture = config.runs / f"{config.name}-losses.png"
     report.reconstructions(runs, picture)
     console.print(report.score_table(runs))

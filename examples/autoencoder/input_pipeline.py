@@ -1,6 +1,6 @@
 """Images in, patches out: what to train on, and what is kept for testing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import grain
 import numpy as np
@@ -13,17 +13,21 @@ from pictures import read as read
 MOST_TEST_PATCHES = 512
 
 
-def training_batches(images: Sequence[np.ndarray], config: Config) -> Iterator[np.ndarray]:
-    """Batches (batch, patch, patch, 3) of uint8 without end, a random patch from each image in turn.
+def training_batches(
+    images: Sequence[np.ndarray], config: Config, process: int = 0, processes: int = 1
+) -> grain.DatasetIterator[np.ndarray]:
+    """A process's share of the batches, (batch / processes, patch, patch, 3) of uint8 without end.
 
-    Not shuffled besides: images come in random order, and Grain's shuffle of few takes 2 ms an index.
+    A random patch comes from each image in turn. Which, its place in the stream says, so that a batch is the same
+    however many processes share it. Not shuffled besides: images come in random order, and Grain's shuffle
+    of few takes 2 ms an index.
     """
     return iter(
         grain.MapDataset.source(images)
         .seed(config.seed)
         .repeat()
-        .random_map(lambda image, rng: random_patch(image, config.patch, rng, config.augment))
-        .batch(config.batch_size)
+        .random_map(lambda image, rng: random_patch(image, config.patch, rng, config.augment))[process::processes]
+        .batch(config.batch_size // processes)
         .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=8))
     )
 

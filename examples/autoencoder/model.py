@@ -6,6 +6,8 @@ is a matter of scale, since photographs' amplitudes fall with frequency. So the 
 change of basis, and learns what lies between: to do better than keep the lowest frequencies, with which it starts.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +23,9 @@ class Autoencoder(nnx.Module):
         """Weights from `rngs`, sizes from `config`."""
         frequencies = 3 * config.block**2
         self.block = config.block
-        self.encoder = Stage(frequencies, config.bottleneck, config.width, rngs)
-        self.decoder = Stage(config.bottleneck, frequencies, config.width, rngs)
+        dtype = jnp.dtype(config.dtype)
+        self.encoder = Stage(frequencies, config.bottleneck, config.width, dtype, rngs)
+        self.decoder = Stage(config.bottleneck, frequencies, config.width, dtype, rngs)
 
     def encode(self, patches: jax.Array) -> jax.Array:
         """The bottleneck's numbers."""
@@ -40,17 +43,18 @@ class Autoencoder(nnx.Module):
 class Stage(nnx.Module):
     """A linear convolution that starts by passing channels on, and a nonlinear correction that starts at 0."""
 
-    def __init__(self, inputs: int, outputs: int, width: int, rngs: nnx.Rngs) -> None:
-        """Convolutions that take `inputs` channels to `outputs` channels."""
-        self.linear = nnx.Conv(inputs, outputs, (3, 3), kernel_init=pass_on, rngs=rngs)
-        self.widen = nnx.Conv(inputs, width, (1, 1), rngs=rngs)
-        self.mix = nnx.Conv(width, width, (3, 3), rngs=rngs)
-        self.correct = nnx.Conv(width, outputs, (1, 1), kernel_init=nnx.initializers.zeros, rngs=rngs)
+    def __init__(self, inputs: int, outputs: int, width: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
+        """Convolutions that take `inputs` channels to `outputs` channels, in `dtype` but for their parameters."""
+        conv = partial(nnx.Conv, dtype=dtype, rngs=rngs)
+        self.linear = conv(inputs, outputs, (3, 3), kernel_init=pass_on)
+        self.widen = conv(inputs, width, (1, 1))
+        self.mix = conv(width, width, (3, 3))
+        self.correct = conv(width, outputs, (1, 1), kernel_init=nnx.initializers.zeros)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The sum of the two."""
+        """The sum of the two, in float32."""
         hidden = nnx.gelu(self.mix(nnx.gelu(self.widen(x))))
-        return self.linear(x) + self.correct(hidden)
+        return self.linear(x).astype(jnp.float32) + self.correct(hidden)
 
 
 def pass_on(key: jax.Array, shape: tuple[int, int, int, int], dtype: DTypeLike) -> jax.Array:

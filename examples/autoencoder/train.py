@@ -1,32 +1,31 @@
-"""The training loop: Adam on a schedule, a look at the test photographs now and then."""
+"""The training loop: steps, evaluations, and after each of these a checkpoint, from which a stopped run goes on."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+import math
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import orbax.checkpoint as ocp
+import parallel
+from checkpoints import Checkpoints, History
 from config import Config
 from flax import nnx
 from input_pipeline import photographs, test_patches, training_batches
+from jax.sharding import Mesh
+from losses import Loss, check_patch, loss_of
 from model import Autoencoder
+from optimizer import adam
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from watch import SHOWN, Watch
 
 import jaxssim
-
-LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "ssim": partial(jaxssim.ssim_loss, data_range=1.0),
-    "dssim-l1": lambda x, y: (jaxssim.dssim(x, y, data_range=1.0) + jaxssim.mae(x, y)).mean(),
-    "l1": lambda x, y: jaxssim.mae(x, y).mean(),
-    "mse": lambda x, y: jaxssim.mse(x, y).mean(),
-}
 
 
 class Run(NamedTuple):
@@ -34,68 +33,121 @@ class Run(NamedTuple):
 
     model: Autoencoder
     patches: np.ndarray  # of the test photographs, uint8
-    history: list[dict[str, float]]  # a record an evaluation
+    history: History
     metrics: dict[str, float]  # the last test scores and the speed
 
 
+class State(NamedTuple):
+    """All that changes in training but the place in the data."""
+
+    model: Autoencoder
+    optimizer: nnx.Optimizer
+    rngs: nnx.Rngs
+
+
 def train(config: Config, console: Console) -> Run:
-    """Train as `config` says; config.json, metrics.jsonl, metrics.json and the parameters go into its folder."""
+    """Train as `config` says, on from the last checkpoint in its folder if there is one; everything goes in there."""
+    check_patch(config)
+    mesh = parallel.mesh_of(config.batch_size)
     images = photographs(config)
-    config.folder.mkdir(parents=True, exist_ok=True)
-    (config.folder / "config.json").write_text(config.to_json())
     if images.unreadable:
         console.print(f"{len(images.unreadable)} unreadable: {', '.join(map(str, images.unreadable))}", style="yellow")
     patches = test_patches(images.testing, config.patch)
-    model = Autoencoder(config, nnx.Rngs(config.seed))
-    optimizer = nnx.Optimizer(model, optax.adam(learning_rate(config), b2=0.99), wrt=nnx.Param)
-    batches = training_batches(images.training, config)
-    with (config.folder / "metrics.jsonl").open("w") as log, progress_bar(console) as bar:
-        history, seconds = loop(config, model, optimizer, batches, patches, log, bar)
-    scores = {name: history[-1][name] for name in ("ssim", "psnr", "mse")}
-    metrics = {f"test_{name}": value for name, value in scores.items()}
-    timed = seconds[2:] or seconds  # the first steps compile
-    metrics["images_per_second"] = config.batch_size * len(timed) / sum(timed)
-    (config.folder / "metrics.json").write_text(json.dumps(metrics, indent=2))
-    save_parameters(model, config.folder / "parameters")
-    return Run(model, patches, history, metrics)
+    batches = training_batches(images.training, config, jax.process_index(), jax.process_count())
+    state = initial(config)
+    parallel.replicate(state, mesh)
+    with closing(Checkpoints(config, console)) as checkpoints:
+        history = checkpoints.restore(state, batches)
+        if history:
+            done = "finished" if history[-1]["step"] >= config.steps else "resumed"
+            console.print(f"{config.folder}: {done} after step {history[-1]['step']} of {config.steps}", soft_wrap=True)
+        with closing(Watch(config, console, history)) as watch:
+            loop(config, state, batches, patches, mesh, history, checkpoints, watch)
+    save_parameters(state.model, config.folder / "parameters")
+    metrics = json.loads((config.folder / "metrics.json").read_text())
+    return Run(parallel.on_one_device(state.model), patches, history, metrics)
+
+
+def initial(config: Config) -> State:
+    """Before the first step."""
+    rngs = nnx.Rngs(config.seed)
+    model = Autoencoder(config, rngs)
+    return State(model, nnx.Optimizer(model, adam(config), wrt=nnx.Param), rngs)
 
 
 def loop(
     config: Config,
-    model: Autoencoder,
-    optimizer: nnx.Optimizer,
+    state: State,
     batches: Iterator[np.ndarray],
     patches: np.ndarray,
-    log: TextIO,
-    bar: Progress,
-) -> tuple[list[dict[str, float]], list[float]]:
-    """Every step and evaluation: the records of the evaluations, and the seconds of each step."""
-    history: list[dict[str, float]] = []
+    mesh: Mesh,
+    history: History,
+    checkpoints: Checkpoints,
+    watch: Watch,
+) -> None:
+    """What the history, which grows, still lacks: steps, an evaluation and a checkpoint, again and again."""
+    loss = loss_of(config)
+    shown = patches[np.linspace(0, len(patches) - 1, min(SHOWN, len(patches))).astype(int)]
+    done = int(history[-1]["step"]) if history else 0
+    for last in range(done + 1, config.steps + 1):
+        if not (last % config.evaluate_every == 0 or last in (1, config.steps)):
+            continue
+        news = history[-1]["test_loss"] if history else np.nan
+        losses = stretch(range(done + 1, last + 1), state, batches, mesh, loss, news, checkpoints, watch)
+        model = parallel.on_one_device(state.model)
+        scores = parallel.agreed(evaluate(model, patches, config.batch_size, loss))
+        check_finite(scores, last, checkpoints)
+        history.append({"step": last, "loss": float(np.mean(losses)), **scores})
+        watch.evaluation(history, *map(np.asarray, reconstruct(model, shown)))
+        checkpoints.save(state, batches, history)
+        done = last
+
+
+def stretch(
+    steps: range,
+    state: State,
+    batches: Iterator[np.ndarray],
+    mesh: Mesh,
+    loss: Loss,
+    test_loss: float,
+    checkpoints: Checkpoints,
+    watch: Watch,
+) -> list[float]:
+    """The steps up to an evaluation, after one that gave `test_loss`; the losses, each fetched during the next step."""
     losses: list[float] = []
-    seconds: list[float] = []
-    task = bar.add_task("training", total=config.steps, loss=np.nan, ssim=np.nan, speed=np.nan)
-    for step in range(1, config.steps + 1):
-        start = time.perf_counter()
-        losses.append(float(train_step(model, optimizer, next(batches), config.loss)))
-        seconds.append(time.perf_counter() - start)
-        if step % config.evaluate_every == 0 or step in (1, config.steps):
-            scores = evaluate(model, patches, config.batch_size)
-            history.append({"step": step, "loss": float(np.mean(losses)), **scores})
-            losses = []
-            log.write(json.dumps(history[-1]) + "\n")
-            log.flush()
-        recent = seconds[-50:]
-        speed = config.batch_size * len(recent) / sum(recent)
-        bar.update(task, advance=1, loss=(losses or [history[-1]["loss"]])[-1], ssim=history[-1]["ssim"], speed=speed)
-    return history, seconds
+    computing: deque[jax.Array] = deque()
+    watch.clock.start()
+    for step in steps:
+        watch.trace(step)
+        with watch.clock.waiting():
+            batch = parallel.spread(next(batches), mesh)
+        computing.append(train_step(state.model, state.optimizer, batch, loss, np.float32(test_loss)))
+        test_loss = np.nan
+        while len(computing) > (step < steps[-1]):
+            losses.append(float(computing.popleft()))
+            check_finite({"loss": losses[-1]}, steps[len(losses) - 1], checkpoints)
+            watch.step(losses[-1])
+    return losses
+
+
+def check_finite(values: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
+    """End the run where it has diverged."""
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise SystemExit(
+                f"the {name} is {value} at step {step}; last good checkpoint: {checkpoints.newest()}. Try --clip 1, a "
+                "lower --learning-rate or --dtype float32, under another --name, and look for NaN in the data."
+            )
 
 
 @partial(nnx.jit, static_argnames="loss")
-def train_step(model: Autoencoder, optimizer: nnx.Optimizer, batch: jax.Array, loss: str) -> jax.Array:
-    """One step of the optimiser on a batch of uint8; the loss before it."""
+def train_step(
+    model: Autoencoder, optimizer: nnx.Optimizer, batch: jax.Array, loss: Loss, test_loss: jax.Array
+) -> jax.Array:
+    """One step of the optimiser on a batch of uint8; the loss before it. `test_loss` is NaN where it is not new."""
     patches = batch.astype(jnp.float32) / 255
-    value, gradients = nnx.value_and_grad(lambda model: LOSSES[loss](patches, model(patches)))(model)
-    optimizer.update(model, gradients)
+    value, gradients = nnx.value_and_grad(lambda model: loss(patches, model(patches)))(model)
+    optimizer.update(model, gradients, test_loss=test_loss)
     return value
 
 
@@ -106,46 +158,28 @@ def reconstruct(model: Autoencoder, batch: jax.Array) -> tuple[jax.Array, jax.Ar
     return patches, jnp.clip(model(patches), 0, 1)
 
 
-def evaluate(model: Autoencoder, patches: np.ndarray, batch_size: int) -> dict[str, float]:
-    """Mean SSIM, PSNR (at most 100 dB: a perfect patch has no finite one) and MSE of the reconstructions, in [0, 1]."""
-    scores: dict[str, list[np.ndarray]] = {"ssim": [], "psnr": [], "mse": []}
-    for start in range(0, len(patches), batch_size):
-        x, y = reconstruct(model, patches[start : start + batch_size])
-        scores["ssim"].append(np.asarray(jaxssim.ssim(x, y, data_range=1.0)))
-        scores["psnr"].append(np.minimum(jaxssim.psnr(x, y, data_range=1.0), 100))
-        scores["mse"].append(np.asarray(jaxssim.mse(x, y)))
-    return {name: float(np.concatenate(values).mean(dtype=np.float64)) for name, values in scores.items()}
+@partial(nnx.jit, static_argnames="loss")
+def score(model: Autoencoder, batch: jax.Array, loss: Loss) -> dict[str, jax.Array]:
+    """The training's loss of a batch of uint8, and SSIM, PSNR and MSE of its clipped reconstructions, one a patch."""
+    patches = batch.astype(jnp.float32) / 255
+    output = model(patches)
+    x, y = patches, jnp.clip(output, 0, 1)
+    return {
+        "test_loss": jnp.full(len(batch), loss(patches, output)),
+        "ssim": jaxssim.ssim(x, y, data_range=1.0),
+        "psnr": jnp.minimum(jaxssim.psnr(x, y, data_range=1.0), 100),
+        "mse": jaxssim.mse(x, y),
+    }
 
 
-def learning_rate(config: Config) -> optax.Schedule:
-    """Adam's learning rate at each step."""
-    peak, steps = config.learning_rate, config.steps
-    match config.schedule:
-        case "cosine":
-            return optax.warmup_cosine_decay_schedule(
-                0.0, peak, min(100, max(1, steps // 10)), max(2, steps), peak / 100
-            )
-        case "step":
-            return optax.piecewise_constant_schedule(peak, {int(0.6 * steps): 1 / 3, int(0.85 * steps): 1 / 3})
-        case "constant":
-            return optax.constant_schedule(peak)
+def evaluate(model: Autoencoder, patches: np.ndarray, batch_size: int, loss: Loss) -> dict[str, float]:
+    """Mean test loss, SSIM, PSNR (at most 100 dB: a perfect patch has no finite one) and MSE of reconstructions."""
+    batches = [patches[start : start + batch_size] for start in range(0, len(patches), batch_size)]
+    scores = [score(model, batch, loss) for batch in batches]
+    return {name: float(np.concatenate([each[name] for each in scores]).mean(dtype=np.float64)) for name in scores[0]}
 
 
 def save_parameters(model: Autoencoder, path: Path) -> None:
     """The parameters alone, by Orbax, in place of any that an earlier run left."""
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(path.absolute(), nnx.to_pure_dict(nnx.state(model, nnx.Param)), force=True)
-
-
-def progress_bar(console: Console) -> Progress:
-    """Loss, test SSIM, images per second and the time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(
-            "loss {task.fields[loss]:.4f}  test SSIM {task.fields[ssim]:.4f}  {task.fields[speed]:.0f} images/s"
-        ),
-        TimeRemainingColumn(),
-        console=console,
-    )
