@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import parallel
 from config import MAY_DIFFER, Config
 from flax import nnx
 from grain import DatasetIterator
@@ -50,21 +51,23 @@ class Checkpoints:
 
     def restore(self, state: Any, batches: DatasetIterator) -> History:
         """Set state and batches to the newest checkpoint that is sound; its history, empty where there is none."""
-        steps = sorted(self.manager.all_steps(), reverse=True)
         damaged: dict[int, str] = {}
-        for step in steps:
+        for step in sorted(self.manager.all_steps(), reverse=True):
+            why = ""
             try:
                 arrays, progress = self.read(step, state)
             except Exception as error:  # damage may show itself as anything
-                damaged[step] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            if parallel.anywhere(bool(why)):
+                damaged[step] = why or "another process could not read it"
                 continue
             self.set_aside(damaged)
             nnx.update(state, arrays)
             batches.set_state(progress["batches"])
             return progress["history"]
         if damaged:
-            why = "\n".join(f"{step}: {said}" for step, said in damaged.items())
-            raise SystemExit(f"no checkpoint in {self.folder} can be read; delete the folder to start anew\n{why}")
+            each = "\n".join(f"{step}: {why}" for step, why in damaged.items())
+            raise SystemExit(f"no checkpoint in {self.folder} can be read; delete the folder to start anew\n{each}")
         return []
 
     def read(self, step: int, state: Any) -> tuple[Any, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """One program on all devices of all processes: each batch is spread over them, all else is whole on each."""
 
-import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,28 +13,30 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 HEARTBEAT = 30  # seconds without a sign of life after which a process counts as ended
+LAST_WORDS = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
 
 
 @contextmanager
 def processes(config: Config) -> Iterator[None]:
-    """Joins the processes of a job, where there are several; if one ends, so do the others, and say so."""
+    """Joins the processes of a job, where there are several; if one ends too soon, so do the others, and each says so.
+
+    JAX ends them from C++, with nothing that could be caught. So a watcher is left behind, which speaks for this
+    process when it is gone.
+    """
     if not config.distributed:
         yield
         return
     jax.distributed.initialize(
         config.coordinator, config.processes, config.process, heartbeat_timeout_seconds=HEARTBEAT
     )
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        print(
-            f"process {jax.process_index()} of {jax.process_count()} stops, since it lost another one: see the first "
-            f"process that failed, then start the same command again on all, and it resumes from the last checkpoint.\n"
-            f"({str(error).strip().splitlines()[0]})",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)  # an orderly exit would wait for the process that is gone
+    message = (
+        f"process {jax.process_index()} of {jax.process_count()} ended before the job was done, and so do the others. "
+        "The first to end says why. Start the same command again for each: the run resumes from its last checkpoint."
+    )
+    command = [sys.executable, "-c", LAST_WORDS, message]
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    yield
+    watcher.communicate(b"done")
 
 
 def mesh_of(batch_size: int) -> Mesh:
@@ -49,7 +51,8 @@ def mesh_of(batch_size: int) -> Mesh:
 
 def replicate(node: object, mesh: Mesh) -> None:
     """Puts modules whole on every device."""
-    nnx.update(node, jax.device_put(nnx.state(node), NamedSharding(mesh, PartitionSpec())))
+    whole = NamedSharding(mesh, PartitionSpec())
+    nnx.update(node, jax.jit(lambda state: state, out_shardings=whole)(nnx.state(node)))
 
 
 def spread(batch: np.ndarray, mesh: Mesh) -> jax.Array:
@@ -71,3 +74,8 @@ def agreed(scores: dict[str, float]) -> dict[str, float]:
     return dict(
         zip(scores, np.asarray(multihost_utils.broadcast_one_to_all(words)).view(np.float64).tolist(), strict=True)
     )
+
+
+def anywhere(failed: bool) -> bool:
+    """Whether something failed in any process."""
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(failed))))

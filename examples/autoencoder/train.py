@@ -1,9 +1,9 @@
 """The training loop: steps, evaluations, and after each of these a checkpoint, from which a stopped run goes on."""
 
+import dataclasses
 import json
 import math
 from collections import deque
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import parallel
 from checkpoints import Checkpoints, History
 from config import Config
 from flax import nnx
+from grain import DatasetIterator
 from input_pipeline import photographs, test_patches, training_batches
 from jax.sharding import Mesh
 from losses import Loss, check_patch, loss_of
@@ -62,7 +63,7 @@ def train(config: Config, console: Console) -> Run:
             done = "finished" if history[-1]["step"] >= config.steps else "resumed"
             console.print(f"{config.folder}: {done} after step {history[-1]['step']} of {config.steps}", soft_wrap=True)
         with closing(Watch(config, console, history)) as watch:
-            loop(config, state, batches, patches, mesh, history, checkpoints, watch)
+            Training(config, state, batches, patches, mesh, history, checkpoints, watch).run()
     save_parameters(state.model, config.folder / "parameters")
     metrics = json.loads((config.folder / "metrics.json").read_text())
     return Run(parallel.on_one_device(state.model), patches, history, metrics)
@@ -75,69 +76,63 @@ def initial(config: Config) -> State:
     return State(model, nnx.Optimizer(model, adam(config), wrt=nnx.Param), rngs)
 
 
-def loop(
-    config: Config,
-    state: State,
-    batches: Iterator[np.ndarray],
-    patches: np.ndarray,
-    mesh: Mesh,
-    history: History,
-    checkpoints: Checkpoints,
-    watch: Watch,
-) -> None:
-    """What the history, which grows, still lacks: steps, an evaluation and a checkpoint, again and again."""
-    loss = loss_of(config)
-    shown = patches[np.linspace(0, len(patches) - 1, min(SHOWN, len(patches))).astype(int)]
-    done = int(history[-1]["step"]) if history else 0
-    for last in range(done + 1, config.steps + 1):
-        if not (last % config.evaluate_every == 0 or last in (1, config.steps)):
-            continue
-        news = history[-1]["test_loss"] if history else np.nan
-        losses = stretch(range(done + 1, last + 1), state, batches, mesh, loss, news, checkpoints, watch)
-        model = parallel.on_one_device(state.model)
-        scores = parallel.agreed(evaluate(model, patches, config.batch_size, loss))
-        check_finite(scores, last, checkpoints)
-        history.append({"step": last, "loss": float(np.mean(losses)), **scores})
-        watch.evaluation(history, *map(np.asarray, reconstruct(model, shown)))
-        checkpoints.save(state, batches, history)
-        done = last
+@dataclasses.dataclass
+class Training:
+    """What a run has in hand."""
 
+    config: Config
+    state: State
+    batches: DatasetIterator[np.ndarray]
+    patches: np.ndarray  # of the test photographs, uint8
+    mesh: Mesh
+    history: History
+    checkpoints: Checkpoints
+    watch: Watch
 
-def stretch(
-    steps: range,
-    state: State,
-    batches: Iterator[np.ndarray],
-    mesh: Mesh,
-    loss: Loss,
-    test_loss: float,
-    checkpoints: Checkpoints,
-    watch: Watch,
-) -> list[float]:
-    """The steps up to an evaluation, after one that gave `test_loss`; the losses, each fetched during the next step."""
-    losses: list[float] = []
-    computing: deque[jax.Array] = deque()
-    watch.clock.start()
-    for step in steps:
-        watch.trace(step)
-        with watch.clock.waiting():
-            batch = parallel.spread(next(batches), mesh)
-        computing.append(train_step(state.model, state.optimizer, batch, loss, np.float32(test_loss)))
-        test_loss = np.nan
-        while len(computing) > (step < steps[-1]):
-            losses.append(float(computing.popleft()))
-            check_finite({"loss": losses[-1]}, steps[len(losses) - 1], checkpoints)
-            watch.step(losses[-1])
-    return losses
+    def run(self) -> None:
+        """What the history still lacks: steps, an evaluation and a checkpoint, again and again."""
+        loss = loss_of(self.config)
+        shown = self.patches[np.linspace(0, len(self.patches) - 1, min(SHOWN, len(self.patches))).astype(int)]
+        done = int(self.history[-1]["step"]) if self.history else 0
+        for step in range(done + 1, self.config.steps + 1):
+            if not (step % self.config.evaluate_every == 0 or step in (1, self.config.steps)):
+                continue
+            losses = self.stretch(range(done + 1, step + 1), loss)
+            model = parallel.on_one_device(self.state.model)
+            scores = parallel.agreed(evaluate(model, self.patches, self.config.batch_size, loss))
+            self.check_finite(scores, step)
+            self.history.append({"step": step, "loss": float(np.mean(losses)), **scores})
+            self.watch.evaluation(self.history, *map(np.asarray, reconstruct(model, shown)))
+            self.checkpoints.save(self.state, self.batches, self.history)
+            done = step
 
+    def stretch(self, steps: range, loss: Loss) -> list[float]:
+        """The steps from one evaluation to the next; their losses, each fetched while the next step is computed."""
+        losses: list[float] = []
+        computing: deque[jax.Array] = deque()
+        test_loss = self.history[-1]["test_loss"] if self.history else np.nan
+        self.watch.clock.start()
+        for step in steps:
+            self.watch.trace(step)
+            with self.watch.clock.waiting():
+                batch = parallel.spread(next(self.batches), self.mesh)
+            computing.append(train_step(self.state.model, self.state.optimizer, batch, loss, np.float32(test_loss)))
+            test_loss = np.nan  # is news once
+            while len(computing) > (step < steps[-1]):
+                losses.append(float(computing.popleft()))
+                self.check_finite({"loss": losses[-1]}, steps[len(losses) - 1])
+                self.watch.step(losses[-1])
+        return losses
 
-def check_finite(values: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
-    """End the run where it has diverged."""
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise SystemExit(
-                f"the {name} is {value} at step {step}; last good checkpoint: {checkpoints.newest()}. Try --clip 1, a "
-                "lower --learning-rate or --dtype float32, under another --name, and look for NaN in the data."
-            )
+    def check_finite(self, values: dict[str, float], step: int) -> None:
+        """End the run where it has diverged."""
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise SystemExit(
+                    f"the {name} is {value} at step {step}; last good checkpoint: {self.checkpoints.newest()}. Try "
+                    "--clip 1, a lower --learning-rate or --dtype float32, under another --name, and look for NaN in "
+                    "the data."
+                )
 
 
 @partial(nnx.jit, static_argnames="loss")

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -76,7 +77,7 @@ class Watch:
         if self.resumed < config.steps:
             self.bar.start()
         if self.first:
-            (config.folder / "config.json").write_text(config.to_json())
+            write(config.folder / "config.json", config.to_json())
 
     def trace(self, step: int) -> None:
         """Begin or end the trace before this step, where there is to be one."""
@@ -106,13 +107,13 @@ class Watch:
         step = int(record["step"])
         for name, value in (record | self.clock.speed()).items():
             self.board.add_scalar(name, value, step)
-        self.board.add_images("reconstructions", np.concatenate([patches, reconstructed], 2), step, dataformats="NHWC")
+        self.board.add_images("reconstructions", np.concatenate([patches, reconstructed], 1), step, dataformats="NHWC")
         self.board.flush()
         folder = self.config.folder
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in history))
+        write(folder / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
         metrics = {f"test_{name}": record[name] for name in ("ssim", "psnr", "mse")}
         metrics["images_per_second"] = self.clock.speed()["images_per_second"]
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2))
+        write(folder / "metrics.json", json.dumps(metrics, indent=2))
 
     def close(self) -> None:
         """Leave the terminal and the files in order."""
@@ -120,6 +121,13 @@ class Watch:
             self.stop_trace()
         self.bar.stop()
         self.board.close()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file so that it is never there in part."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def progress_bar(console: Console) -> Progress:
