@@ -26,16 +26,16 @@ class Checkpoints:
         """Those in the config's folder, which must be of the same config."""
         self.folder = config.folder / "checkpoints"
         self.console = console
-        if self.folder.exists() and any(self.folder.glob("[0-9]*")):
+        if any(path.name.isdigit() for path in self.folder.glob("*")):
             check_same(config)
         policies = [
             checkpoint_managers.LatestN(config.keep),
-            checkpoint_managers.BestN(get_metric_fn=test_ssim, n=config.keep_best),
+            checkpoint_managers.BestN(get_metric_fn=ssim_of, n=config.keep_best),
         ]
         self.manager = ocp.CheckpointManager(
             self.folder.absolute(),
             options=ocp.CheckpointManagerOptions(
-                best_fn=test_ssim,
+                best_fn=ssim_of,
                 preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
                 cleanup_tmp_directories=True,
             ),
@@ -74,11 +74,12 @@ class Checkpoints:
         """The arrays, placed as the state's are, and the progress of a checkpoint, which must give its checksum."""
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, nnx.to_pure_dict(nnx.state(state)))
         items = ocp.args.Composite(arrays=ocp.args.StandardRestore(target), progress=ocp.args.JsonRestore())
-        arrays, progress = (self.manager.restore(step, args=items)[name] for name in ("arrays", "progress"))
+        restored = self.manager.restore(step, args=items)
+        progress = restored.progress
         stored = progress.pop("checksum")
-        if checksum(arrays, progress) != stored:
+        if checksum(restored.arrays, progress) != stored:
             raise ValueError("what was read is not what was written: its checksum differs")
-        return arrays, progress
+        return restored.arrays, progress
 
     def set_aside(self, damaged: dict[int, str]) -> None:
         """Report damaged checkpoints and move them out of the way."""
@@ -103,7 +104,7 @@ class Checkpoints:
         self.manager.close()
 
 
-def test_ssim(record: dict[str, float]) -> float:
+def ssim_of(record: dict[str, float]) -> float:
     """What the best checkpoint is best at."""
     return record["ssim"]
 
@@ -123,8 +124,8 @@ def check_same(config: Config) -> None:
     free = MAY_DIFFER | ({"steps"} if config.schedule in ("constant", "plateau") else set())
     differing = [
         f"--{name.replace('_', '-')} is {given.get(name)}, was {stored.get(name)}"
-        for name in sorted(stored.keys() | given.keys() - free)
-        if name not in free and stored.get(name) != given.get(name)
+        for name in sorted((stored.keys() | given.keys()) - free)
+        if stored.get(name) != given.get(name)
     ]
     if differing:
         raise SystemExit(
