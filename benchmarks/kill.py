@@ -20,7 +20,15 @@ from pathlib import Path
 import measuring
 
 AUTOENCODER = Path(__file__).parents[1] / "examples" / "autoencoder"
-OPTIONS = {"steps": 1500, "evaluate_every": 30, "batch_size": 8, "width": 32, "schedule": "plateau", "clip": 1.0}
+OPTIONS = {
+    "steps": 1500,
+    "evaluate_every": 30,
+    "batch_size": 8,
+    "patch": 32,
+    "width": 16,
+    "schedule": "plateau",
+    "clip": 1.0,
+}
 KINDS = {"after the start": (0, 15), "as a save begins": (0, 0.02), "after a save began": (0, 1)}  # seconds
 
 

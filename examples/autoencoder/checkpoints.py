@@ -19,6 +19,22 @@ from rich.console import Console
 History = list[dict[str, float]]  # a record an evaluation
 
 
+class LastAndBest(checkpoint_managers.PreservationPolicy):
+    """Keeps the last checkpoints and those of highest test SSIM; Orbax's own would trust files that may be damaged."""
+
+    def __init__(self, last: int, best: int) -> None:
+        """So many of each."""
+        self.last, self.best = last, best
+        self.history: History = []
+
+    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
+        """Which of all that there are."""
+        ssim = {record["step"]: record["ssim"] for record in self.history}
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        kept = {*steps[-self.last :], *sorted(steps, key=lambda step: ssim[step])[-self.best :]}
+        return [checkpoint.step in kept for checkpoint in checkpoints]
+
+
 class Checkpoints:
     """All that a run needs to go on as though it had never stopped, by step."""
 
@@ -28,26 +44,18 @@ class Checkpoints:
         self.console = console
         if any(path.name.isdigit() for path in self.folder.glob("*")):
             check_same(config)
-        policies = [
-            checkpoint_managers.LatestN(config.keep),
-            checkpoint_managers.BestN(get_metric_fn=ssim_of, n=config.keep_best),
-        ]
-        self.manager = ocp.CheckpointManager(
-            self.folder.absolute(),
-            options=ocp.CheckpointManagerOptions(
-                best_fn=ssim_of,
-                preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-                cleanup_tmp_directories=True,
-            ),
-        )
+        self.policy = LastAndBest(config.keep, config.keep_best)
+        options = ocp.CheckpointManagerOptions(preservation_policy=self.policy, cleanup_tmp_directories=True)
+        self.manager = ocp.CheckpointManager(self.folder.absolute(), options=options)
 
     def save(self, state: Any, batches: DatasetIterator, history: History) -> None:
         """Save after an evaluation, and return while it is still being written. `state` is of Flax modules."""
         arrays = nnx.to_pure_dict(nnx.state(state))
-        progress = {"history": history, "batches": batches.get_state()}
+        self.policy.history = list(history)  # goes on to grow while this is being written
+        progress = {"history": self.policy.history, "batches": batches.get_state()}
         progress["checksum"] = checksum(arrays, progress)
         items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(progress))
-        self.manager.save(history[-1]["step"], args=items, metrics=history[-1])
+        self.manager.save(history[-1]["step"], args=items)
 
     def restore(self, state: Any, batches: DatasetIterator) -> History:
         """Set state and batches to the newest checkpoint that is sound; its history, empty where there is none."""
@@ -64,6 +72,7 @@ class Checkpoints:
             self.set_aside(damaged)
             nnx.update(state, arrays)
             batches.set_state(progress["batches"])
+            self.policy.history = list(progress["history"])
             return progress["history"]
         if damaged:
             each = "\n".join(f"{step}: {why}" for step, why in damaged.items())
@@ -102,11 +111,6 @@ class Checkpoints:
     def close(self) -> None:
         """Wait for what is being written."""
         self.manager.close()
-
-
-def ssim_of(record: dict[str, float]) -> float:
-    """What the best checkpoint is best at."""
-    return record["ssim"]
 
 
 def checksum(arrays: Any, progress: dict[str, Any]) -> int:

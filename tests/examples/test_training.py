@@ -139,13 +139,19 @@ def test_the_last_and_the_best_are_kept(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path, keep=2, keep_best=1)
     state = training.initial(config)
     batches = input_pipeline.training_batches([np.zeros((16, 16, 3), np.uint8)], config)
-    for steps in (((1, 0.1), (2, 0.9), (3, 0.3)), ((4, 0.4), (5, 0.5))):  # and when it has been resumed
+    for ssims in ((0.1, 0.9, 0.3), (0.4, 0.5)):  # and when it has been resumed
         checkpoints = Checkpoints(config, QUIET)
-        for step, ssim in steps:
-            checkpoints.save(state, batches, [{"step": step, "ssim": ssim}])
+        history = checkpoints.restore(state, batches)
+        for ssim in ssims:
+            history.append({"step": len(history) + 1, "ssim": ssim})
+            checkpoints.save(state, batches, history)
         checkpoints.close()
         (tmp_path / config.name / "config.json").write_text(config.to_json())
     assert {int(path.name) for path in (config.folder / "checkpoints").iterdir()} == {2, 4, 5}
+    checkpoints = Checkpoints(config, QUIET)
+    for step in (2, 4, 5):  # each with the history of its time, which has grown since
+        assert len(checkpoints.read(step, state)[1]["history"]) == step
+    checkpoints.close()
 
 
 def flip(path):
