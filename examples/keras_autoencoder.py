@@ -1,6 +1,6 @@
 """The autoencoder of many a Keras tutorial, trained with 1 - SSIM: Keras 3 on JAX.
 
-    python keras_autoencoder.py [--epochs 16] [--steps 50] [--output keras.png]
+    python keras_autoencoder.py [--epochs 12] [--steps 50] [--output keras.png]
 
 Four lines make it so: the backend, the import, the loss and its place in `compile`. The photographs are those of
 `autoencoder/`, and so are the patches that are kept for testing.
@@ -32,9 +32,7 @@ SSIMLoss = lambda y_true, y_pred: jaxssim.ssim_loss(y_true, y_pred, data_range=1
 class Options:
     """Train a Keras autoencoder with a structural loss."""
 
-    data: Path | None = None
-    """Images, as `autoencoder/main.py` takes them; by default the photographs that ship inside scikit-image."""
-    epochs: int = 16
+    epochs: int = 12
     """Passes, between which the learning rate changes and the test photographs are looked at."""
     steps: int = 50
     """Batches of 32 patches in an epoch."""
@@ -47,7 +45,7 @@ class Options:
 def main(options: Options) -> None:
     """Train, print the scores, draw the reconstructions."""
     keras.utils.set_random_seed(options.seed)
-    config = Config(data=options.data, seed=options.seed)
+    config = Config(seed=options.seed)
     images = photographs(config)
     test = test_patches(images.testing, config.patch).astype(np.float32) / 255
     model = autoencoder(config.patch)

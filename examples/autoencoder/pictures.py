@@ -23,8 +23,8 @@ TRAINING_PHOTOGRAPHS = (
 )
 TEST_PHOTOGRAPHS = ("camera", "chelsea", "coffee", "rocket")
 MOST_PIXELS = 2**26  # of an enlarged image; Pillow itself limits what a file may claim
-OVERSIZED = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-UNREADABLE = (*OVERSIZED, OSError, SyntaxError, ValueError)  # what pillow raises, and `read`
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+UNREADABLE = (*BOMBS, OSError, SyntaxError, ValueError)  # what pillow raises, and `read`
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
@@ -54,7 +55,8 @@ def main(options: Options) -> None:
         output = options.output or options.run / "reconstructed"
         unreadable = reconstruct_files(jax.jit(lambda tiles: model(tiles)), config.patch, paths, output)
         if unreadable:
-            console.print(f"{len(unreadable)} unreadable: {', '.join(map(str, unreadable))}", style="yellow")
+            named = ", ".join(map(str, unreadable))
+            console.print(f"{len(unreadable)} unreadable: {named}", style="yellow", markup=False, soft_wrap=True)
         console.print(str(output / "scores.csv"), soft_wrap=True)
 
 
