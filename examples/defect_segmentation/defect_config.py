@@ -26,11 +26,11 @@ class Config:
     seeds: int = 1
     """How many seeds to run, from SEED on; tables then have the mean and the standard deviation."""
 
-    steps: int = 600
+    steps: int = 300
     """Batches to train each network on."""
     batch_size: int = 8
     """Crops of 128x128 in a batch."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Of Adam, at its highest: a warm-up and half a cosine."""
     bottleneck: int = 100
     """Numbers that a crop is squeezed into; the paper has 100 and 500."""

@@ -35,7 +35,7 @@ class Detector(NamedTuple):
     loss: Loss
     stride: int
     resize: int | None
-    threshold: float = np.inf
+    threshold: float  # of the residual, above which a pixel is marked
 
     def see(self, picture: np.ndarray) -> Seen:
         """A picture (height, width) of uint8, reconstructed and compared."""

@@ -55,7 +55,7 @@ class Autoencoder(nnx.Module):
 
 
 class Conv(nnx.Module):
-    """A convolution as one product of matrices, a quarter of the time of XLA's own where there are few channels."""
+    """A convolution as one product of matrices: on CPU training takes a quarter of the time that XLA's own takes."""
 
     def __init__(self, size: int, inputs: int, outputs: int, padding: int, rngs: nnx.Rngs) -> None:
         """A kernel of size x size, and `padding` zeros about the picture."""

@@ -75,14 +75,13 @@ def spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
 
 
-def write_scores(scores: Sequence[Score], config: Config, seconds: float) -> Table:
+def write_scores(scores: Sequence[Score], config: Config) -> Table:
     """scores.json and results.md in the run's folder, and the same table to print."""
     (config.folder / "scores.json").write_text(json.dumps([one._asdict() for one in scores], indent=1) + "\n")
     about = (
         f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {config.steps} steps "
         f"of {config.batch_size} crops, bottleneck {config.bottleneck}, stride {config.stride}; seeds {config.seed} to "
-        f"{config.seed + config.seeds - 1}{' (mean ± standard deviation)' if config.seeds > 1 else ''}; "
-        f"{seconds:.0f} s in all."
+        f"{config.seed + config.seeds - 1}{' (mean ± standard deviation)' if config.seeds > 1 else ''}."
     )
     note = (
         "share: of the pixels that are defective, which is PR-AUC by chance. found, false: the shares of the defective "
@@ -113,7 +112,7 @@ def draw_material(material: Material, seen: dict[Loss, list[Seen]], path: Path) 
         row[0].set_ylabel(test.defect)
         row[0].imshow(test.picture, cmap="gray", vmin=0, vmax=255)
         for column, (loss, those) in enumerate(seen.items()):
-            highest = np.quantile([one.residual.max() for one in those], 0.5)
+            highest = np.median([one.residual.max() for one in those])
             row[1 + 2 * column].imshow(those[i].reconstruction, cmap="gray", vmin=0, vmax=1)
             row[2 + 2 * column].imshow(those[i].residual, cmap="magma", vmin=0, vmax=highest)
             grid[0][1 + 2 * column].set_title(LOSSES[loss], fontsize=9)

@@ -12,7 +12,8 @@ import defect_report
 import tyro
 from defect_config import LOSSES, Config, Loss
 from defect_data import Material, materials
-from defect_maps import Detector, Seen, threshold
+from defect_maps import Detector, Seen, slide, threshold
+from defect_report import Score
 from defect_training import train
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,23 +36,21 @@ def main(config: Config) -> None:
                 curves[material.name] = {loss: defect_report.curve(material.tests, seen[loss]) for loss in LOSSES}
     if scores:
         defect_report.draw_curves(curves, config.folder / "roc.png")
-        table = defect_report.write_scores(scores, config, time.perf_counter() - start)
-        Console(width=max(110, console.width)).print(table)
-    console.print(f"written: {config.folder}", soft_wrap=True)
+        Console(width=max(110, console.width)).print(defect_report.write_scores(scores, config))
+    console.print(f"written in {time.perf_counter() - start:.0f} s: {config.folder}", soft_wrap=True)
 
 
-def look(
-    material: Material, config: Config, console: Console
-) -> tuple[dict[Loss, list[Seen]], list[defect_report.Score]]:
+def look(material: Material, config: Config, console: Console) -> tuple[dict[Loss, list[Seen]], list[Score]]:
     """Both networks of a material: trained, saved with their thresholds, and what they see in the test pictures."""
     seen: dict[Loss, list[Seen]] = {}
     scores = []
     for loss, title in LOSSES.items():
         with progress_bar(console) as bar:
             model = train(material.training, loss, config, f"{material.name} {title}, seed {config.seed}", bar)
-        detector = Detector(model, loss, config.stride, config.resize)
-        limit = threshold([detector.see(picture).residual for picture in material.good], config.false_positives)
-        detector._replace(threshold=limit).save(config.folder / f"{material.name}-{loss}-{config.seed}")
+        good = [slide(model, picture, loss, config.stride).residual for picture in material.good]
+        limit = threshold(good, config.false_positives)
+        detector = Detector(model, loss, config.stride, config.resize, limit)
+        detector.save(config.folder / f"{material.name}-{loss}-{config.seed}")
         seen[loss] = [detector.see(test.picture) for test in material.tests]
         scores += defect_report.score(material, seen[loss], limit, loss, config.seed)
     return seen, scores
