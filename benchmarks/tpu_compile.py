@@ -282,8 +282,8 @@ def about():
         "array of its own to read: about right for matrix products, several times too many for sums of slices. A "
         "missing count is one that libtpu's analysis failed at. Fields mostly stay in the chip's vector memory, which "
         "is not among the temporary bytes.",
-        "On a TPU jaxssim takes the row `library`, as elsewhere: of the two that keep their digits, the faster one "
-        "where a chip has eight images and the slower one where it has two. The last table has what moments lose.",
+        "On a TPU jaxssim takes the row `library`, as elsewhere. Planes, which keep their digits too, take as long "
+        "where a chip has eight images, and a quarter of it where it has two. The last table has what moments lose.",
     ]
 
 

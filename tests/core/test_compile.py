@@ -46,18 +46,18 @@ FUNCTIONS = {
 def training_step():
     """The autoencoder's, of a small network: a function of its state and a batch, the state, and its parameters."""
     sys.path.insert(0, str(ROOT / "examples" / "autoencoder"))
-    import optax
+    import train
     from config import Config
     from flax import nnx
-    from model import Autoencoder
-    from train import train_step
+    from losses import loss_of
 
-    model = Autoencoder(Config(width=16), nnx.Rngs(0))
-    structure, state = nnx.split((model, nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)))
+    config = Config(width=16)
+    model, optimizer, _ = train.initial(config)
+    structure, state = nnx.split((model, optimizer))
 
     def step(state, batch):
         model, optimizer = nnx.merge(structure, state)
-        loss = train_step(model, optimizer, batch, "ssim")
+        loss = train.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
         return nnx.state((model, optimizer)), loss
 
     return step, state, sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
@@ -92,7 +92,7 @@ def compile_for_tpu(topology):
 
 @pytest.mark.parametrize("topology", ["v5e:2x2", "v6e:2x2"])
 def test_tpus_send_each_other_no_images(topology):
-    for name in ("libtpu", "flax", "grain", "optax", "orbax.checkpoint", "rich", "skimage", "tyro"):
+    for name in ("libtpu", "flax", "grain", "optax", "orbax.checkpoint", "rich", "skimage", "tensorboardX", "tyro"):
         pytest.importorskip(name)
     command = [sys.executable, __file__, topology]
     run = subprocess.run(command, env=os.environ | WITHOUT_TPU, capture_output=True, text=True, timeout=600)
