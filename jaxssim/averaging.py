@@ -137,7 +137,8 @@ def _tiled_gradients(
         )
         return gradients, _over_rows(found, tiling.own(band, rows, first, weight, found, -len(taps)), len(taps))
 
-    images, dtype = grouped[0].images, grouped[1].dtype
+    images = source.images if tiles.groups == 1 else grouped[0].images  # XLA would copy what has another shape
+    dtype = grouped[1].dtype
     gradients, columns = tiling.in_turn(of_tile, tuple(jnp.zeros_like(images[i], dtype=dtype) for i in wanted), tiles)
     mean = _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
     return mean, tuple(gradient.reshape(source.images[0].shape) for gradient in gradients)

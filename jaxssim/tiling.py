@@ -68,8 +68,10 @@ def cut(grouped: Any, taps: Windows, group: jax.Array, first: jax.Array, rows: i
 
 
 def put(whole: jax.Array, part: jax.Array, taps: Windows, group: jax.Array, first: jax.Array) -> jax.Array:
-    """The inverse: `whole` with some rows of a group's images in their place."""
+    """The inverse: `whole` with some rows of a group's images in their place; it may lack the axis of one group."""
     axis = whole.ndim - 1 - len(taps)
+    if whole.ndim == part.ndim:
+        return lax.dynamic_update_slice_in_dim(whole, part, first, axis)
     start = [jnp.zeros_like(group)] * whole.ndim
     start[axis - 1 : axis + 1] = group, first
     return lax.dynamic_update_slice(whole, jnp.expand_dims(part, axis - 1), start)
