@@ -139,7 +139,8 @@ def _tiled_gradients(
 
     images = source.images if tiles.groups == 1 else grouped[0].images  # XLA would copy what has another shape
     dtype = grouped[1].dtype
-    gradients, columns = tiling.in_turn(of_tile, tuple(jnp.zeros_like(images[i], dtype=dtype) for i in wanted), tiles)
+    nothing = tuple(jnp.where(False, images[i], 0).astype(dtype) for i in wanted)  # zeros, sharded as images are
+    gradients, columns = tiling.in_turn(of_tile, nothing, tiles)
     mean = _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
     return mean, tuple(gradient.reshape(source.images[0].shape) for gradient in gradients)
 

@@ -103,14 +103,15 @@ def levels(images: Sequence[jax.Array], mask: jax.Array | None, spatial_ndim: in
 def _grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
     """64 pixels or so, of each spatial axis' in turn one for each of a few grids: (.., pixels, grids, .., channels)."""
     per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
-    shape: list[int] = []
-    for axis, n in enumerate(image.shape[-1 - spatial_ndim : -1], start=image.ndim - 1 - spatial_ndim):
+    last = image.ndim - 2
+    for axis in range(last, last - spatial_ndim, -1):  # one reshape each, or it would need to be told its sharding
+        n = image.shape[axis]
         step = max(1, n // per_axis)
         apart = min(grids, -(-n // step))
         count = -(-n // step) // apart
         image = lax.slice_in_dim(image, 0, (count * apart - 1) * step + 1, step, axis)
-        shape += [count, apart]
-    return image.reshape(*image.shape[: -1 - spatial_ndim], *shape, image.shape[-1])
+        image = image.reshape(*image.shape[:axis], count, apart, *image.shape[axis + 1 :])
+    return image
 
 
 def fold(image: jax.Array) -> jax.Array:

@@ -111,12 +111,11 @@ def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: i
 def _framed(x: jax.Array, widths: list[int]) -> jax.Array:
     """Zeros around `x`. A pad would have XLA on CPU compute what is within one pixel at a time."""
 
-    def updated(x: jax.Array) -> jax.Array:
-        nothing = jnp.zeros([n + 2 * width for n, width in zip(x.shape, widths, strict=True)], x.dtype)
-        return lax.dynamic_update_slice(nothing, x, widths)
-
     def padded(x: jax.Array) -> jax.Array:
         return lax.pad(x, jnp.zeros((), x.dtype), [(width, width, 0) for width in widths])
+
+    def updated(x: jax.Array) -> jax.Array:
+        return lax.dynamic_update_slice(padded(jnp.where(False, x, 0)), x, widths)
 
     return lax.platform_dependent(x, cpu=updated, default=padded)
 

@@ -114,7 +114,8 @@ def ssim_map(
 def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
     source = shrunk(pair, convention, layout)
-    return channel_mean(average(formulas.dissimilarity, source, convention, layout))
+    mean = channel_mean(average(formulas.dissimilarity, source, convention, layout))
+    return jnp.where(mean < 0, 0, mean)  # as it may be by what underflows; `maximum` would halve gradients at 0
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

@@ -35,12 +35,12 @@ def cover(source: Source, taps: Windows, least: int) -> Tiles:
 
 
 def _together(images: int, size: int) -> int:
-    """How many images of a batch, each of so many values, go into a tile: a divisor of them all.
+    """How many images of a batch, each of so many values, go into a tile: a divisor of them all, and half a tile at most.
 
     It is a multiple of the number of devices, if that is one, for a batch that is spread over these to stay so.
     """
     least = jax.device_count() if images % jax.device_count() == 0 else 1
-    fitting = [n for n in range(least, images, least) if images % n == 0 and n * size <= max(TILE, least * size)]
+    fitting = [n for n in range(least, images, least) if images % n == 0 and n * size <= max(TILE // 2, least * size)]
     return fitting[-1] if fitting and fitting[-1] * size >= LEAST and images * size > TILE else images
 
 

@@ -52,7 +52,8 @@ def train(config: Config, console: Console) -> Run:
     mesh = parallel.mesh_of(config.batch_size)
     images = photographs(config)
     if images.unreadable:
-        console.print(f"{len(images.unreadable)} unreadable: {', '.join(map(str, images.unreadable))}", style="yellow")
+        named = ", ".join(map(str, images.unreadable))
+        console.print(f"{len(images.unreadable)} unreadable: {named}", style="yellow", markup=False, soft_wrap=True)
     patches = test_patches(images.testing, config.patch)
     batches = training_batches(images.training, config, jax.process_index(), jax.process_count())
     state = initial(config)
