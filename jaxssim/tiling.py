@@ -35,7 +35,7 @@ def cover(source: Source, taps: Windows, least: int) -> Tiles:
 
 
 def _together(images: int, size: int) -> int:
-    """How many images of a batch, each of so many values, go into a tile: a divisor of them all, and half a tile at most.
+    """How many images of a batch, each of so many values, go into a tile: a divisor, and half a tile at most.
 
     It is a multiple of the number of devices, if that is one, for a batch that is spread over these to stay so.
     """
