@@ -16,7 +16,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxssim import tiling
 from jaxssim.fields import Source, along_row, fold, unfold
-from jaxssim.filtering import separate
+from jaxssim.filtering import separate, zeros
 from jaxssim.statistics import radii
 from jaxssim.summation import tree_sum, weighted_mean
 from jaxssim.tiling import Tiles
@@ -133,16 +133,14 @@ def _tiled_gradients(
         found, weight, rims = _pulled(wanted, values, taps, tile, total)
         parts = (lax.dynamic_slice_in_dim(rim, start - first, rows, axis) for rim in rims)
         gradients = tuple(
-            tiling.put(gradient, part, taps, group, start) for gradient, part in zip(gradients, parts, strict=True)
+            tiling.put(gradient, part, tiles, taps, group, start)
+            for gradient, part in zip(gradients, parts, strict=True)
         )
         return gradients, _over_rows(found, tiling.own(band, rows, first, weight, found, -len(taps)), len(taps))
 
-    images = source.images if tiles.groups == 1 else grouped[0].images  # XLA would copy what has another shape
-    dtype = grouped[1].dtype
-    nothing = tuple(jnp.where(False, images[i], 0).astype(dtype) for i in wanted)  # zeros, sharded as images are
+    nothing = tuple(zeros(source.images[i]).astype(grouped[1].dtype) for i in wanted)
     gradients, columns = tiling.in_turn(of_tile, nothing, tiles)
-    mean = _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps))
-    return mean, tuple(gradient.reshape(source.images[0].shape) for gradient in gradients)
+    return _over_tiles(columns, tiles, source.images[0].shape[-1], len(taps)), gradients
 
 
 def _pulled(

@@ -89,6 +89,11 @@ def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     )
 
 
+def zeros(x: jax.Array) -> jax.Array:
+    """Zeros like `x`, and sharded as its type says, which those of `zeros_like` are not from JAX 0.12 on."""
+    return jnp.where(False, x, 0)
+
+
 def _separable_sum(x: jax.Array, *, taps: Windows, channels: int) -> jax.Array:
     for axis, weights, step in axes(taps, channels):
         x = sum_along(x, taps=weights, axis=axis, step=step)
@@ -115,7 +120,7 @@ def _framed(x: jax.Array, widths: list[int]) -> jax.Array:
         return lax.pad(x, jnp.zeros((), x.dtype), [(width, width, 0) for width in widths])
 
     def updated(x: jax.Array) -> jax.Array:
-        return lax.dynamic_update_slice(padded(jnp.where(False, x, 0)), x, widths)
+        return lax.dynamic_update_slice(padded(zeros(x)), x, widths)
 
     return lax.platform_dependent(x, cpu=updated, default=padded)
 

@@ -57,24 +57,25 @@ def grouped(arrays: Any, groups: int, taps: Windows) -> Any:
 
 
 def cut(grouped: Any, taps: Windows, group: jax.Array, first: jax.Array, rows: int) -> Any:
-    """Some rows of the images of a group, and of all that goes with them."""
+    """Some rows of the images of a group, and of all that goes with them; an axis of one is for every place alike."""
 
-    def cut(array: jax.Array) -> jax.Array:
+    def part(array: jax.Array) -> jax.Array:
         axis = array.ndim - 1 - len(taps)
         band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
-        return lax.dynamic_index_in_dim(band, jnp.minimum(group, array.shape[axis - 1] - 1), axis - 1, keepdims=False)
+        return lax.dynamic_index_in_dim(band, group, axis - 1, keepdims=False)
 
-    return jax.tree.map(cut, grouped)
+    return jax.tree.map(part, grouped)
 
 
-def put(whole: jax.Array, part: jax.Array, taps: Windows, group: jax.Array, first: jax.Array) -> jax.Array:
-    """The inverse: `whole` with some rows of a group's images in their place; it may lack the axis of one group."""
-    axis = whole.ndim - 1 - len(taps)
-    if whole.ndim == part.ndim:
-        return lax.dynamic_update_slice_in_dim(whole, part, first, axis)
-    start = [jnp.zeros_like(group)] * whole.ndim
+def put(
+    whole: jax.Array, part: jax.Array, tiles: Tiles, taps: Windows, group: jax.Array, first: jax.Array
+) -> jax.Array:
+    """The inverse: `whole` with some rows of a group's images in their place."""
+    split = grouped(whole, tiles.groups, taps)
+    axis = split.ndim - 1 - len(taps)
+    start = [jnp.zeros_like(group)] * split.ndim
     start[axis - 1 : axis + 1] = group, first
-    return lax.dynamic_update_slice(whole, jnp.expand_dims(part, axis - 1), start)
+    return lax.dynamic_update_slice(split, jnp.expand_dims(part, axis - 1), start).reshape(whole.shape)
 
 
 def own(band: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int) -> jax.Array:
