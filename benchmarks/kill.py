@@ -61,8 +61,6 @@ def outcome(folder):
     """Everything that must be equal: the bits of the last checkpoint, its progress, the records and the metrics."""
     sys.path.insert(0, str(AUTOENCODER))
     import checkpoints
-    import jax
-    import numpy as np
     import train
     from config import Config
     from rich.console import Console
@@ -71,11 +69,10 @@ def outcome(folder):
     stored = checkpoints.Checkpoints(config, Console())
     arrays, progress = stored.read(config.steps, train.initial(config))
     stored.close()
-    arrays["rngs"] = jax.tree.map(lambda x: jax.random.key_data(x) if x.dtype.name == "key<fry>" else x, arrays["rngs"])
     metrics = json.loads((folder / "metrics.json").read_text())
     del metrics["images_per_second"]
-    bits = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(arrays)]
-    return {"checkpoint": bits, "progress": progress, "metrics": metrics, "log": (folder / "metrics.jsonl").read_text()}
+    log = (folder / "metrics.jsonl").read_text()
+    return {"checkpoint": checkpoints.bits(arrays), "progress": progress, "metrics": metrics, "log": log}
 
 
 def main():

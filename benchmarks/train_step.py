@@ -32,12 +32,13 @@ def example(loss):
     import losses
     import numpy as np
     import parallel
+    import pictures
     import train
     from config import Config
 
     config = Config(loss=loss)
     state = train.initial(config)
-    batches = input_pipeline.training_batches(input_pipeline.photographs(config).training, config)
+    batches = input_pipeline.training_batches(pictures.photographs(config).training, config)
     mesh = parallel.mesh_of(config.batch_size)
     parallel.replicate(state, mesh)
     function, no_news = losses.loss_of(config), np.float32(np.nan)

@@ -19,9 +19,10 @@ import keras
 import numpy as np
 import tyro
 from config import Config
-from input_pipeline import photographs, test_patches, training_batches
+from input_pipeline import test_patches, training_batches
 from keras import layers
 from matplotlib.figure import Figure
+from pictures import photographs
 
 import jaxssim
 

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import parallel
@@ -116,10 +117,17 @@ class Checkpoints:
 def checksum(arrays: Any, progress: dict[str, Any]) -> int:
     """A CRC of all bits; Orbax's own covers the names and places of large arrays, not what is in them."""
     value = zlib.crc32(json.dumps(progress, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(arrays):
-        bits = jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        value = zlib.crc32(np.asarray(bits).tobytes(), value)
+    for leaf in bits(arrays):
+        value = zlib.crc32(leaf, value)
     return value
+
+
+def bits(arrays: Any) -> list[bytes]:
+    """What each array holds, random keys too."""
+    return [
+        np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf).tobytes()
+        for leaf in jax.tree.leaves(arrays)
+    ]
 
 
 def check_same(config: Config) -> None:

@@ -5,10 +5,6 @@ from collections.abc import Sequence
 import grain
 import numpy as np
 from config import Augment, Config
-from pictures import TEST_PHOTOGRAPHS as TEST_PHOTOGRAPHS
-from pictures import TRAINING_PHOTOGRAPHS as TRAINING_PHOTOGRAPHS
-from pictures import photographs as photographs
-from pictures import read as read
 
 MOST_TEST_PATCHES = 512
 
@@ -19,8 +15,8 @@ def training_batches(
     """A process's share of the batches, (batch / processes, patch, patch, 3) of uint8 without end.
 
     A random patch comes from each image in turn. Which, its place in the stream says, so that a batch is the same
-    however many processes share it. Not shuffled besides: images come in random order, and Grain's shuffle
-    of few takes 2 ms an index.
+    however many processes share it. Not shuffled besides: images come in random order, and Grain's shuffle of few
+    takes 2 ms an index.
     """
     return iter(
         grain.MapDataset.source(images)

@@ -18,11 +18,12 @@ from checkpoints import Checkpoints, History
 from config import Config
 from flax import nnx
 from grain import DatasetIterator
-from input_pipeline import photographs, test_patches, training_batches
+from input_pipeline import test_patches, training_batches
 from jax.sharding import Mesh
 from losses import Loss, check_patch, loss_of
 from model import Autoencoder
 from optimizer import adam
+from pictures import photographs
 from rich.console import Console
 from watch import SHOWN, Watch
 

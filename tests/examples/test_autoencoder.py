@@ -26,6 +26,7 @@ sys.path.insert(0, str(FOLDER))
 import input_pipeline
 import model as models
 import optimizer as optimizers
+import pictures as sources
 import train as training
 from config import Config
 from losses import loss_of
@@ -69,7 +70,7 @@ def folder(tmp_path):
 
 def test_a_folder_of_anything(folder):
     config = Config(data=folder)
-    images = input_pipeline.photographs(config)
+    images = sources.photographs(config)
     assert (len(images.training), len(images.testing)) == (4, 1)
     assert [unreadable.path.name for unreadable in images.unreadable] == ["broken.png", "text.jpg"]
     for image in images.training + images.testing:
@@ -86,39 +87,39 @@ def test_a_folder_without_enough(tmp_path, files):
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"")
     with pytest.raises(SystemExit, match=f"{files} readable and 1 unreadable images; pass a folder with at least 2"):
-        input_pipeline.photographs(Config(data=tmp_path))
+        sources.photographs(Config(data=tmp_path))
 
 
 def test_transparency_16_bits_and_orientation(tmp_path):
     clear = np.zeros((64, 64, 4), np.uint8)
     clear[:, 32:] = (200, 100, 50, 255)
     Image.fromarray(clear).save(tmp_path / "clear.png")
-    image = input_pipeline.read(tmp_path / "clear.png", 64)
+    image = sources.read(tmp_path / "clear.png", 64)
     assert (image[:, :32] == 255).all()
     assert (image[:, 32:] == (200, 100, 50)).all()
     deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(input_pipeline.read(tmp_path / "deep.png", 64)[..., 0], deep // 257)
+    np.testing.assert_array_equal(sources.read(tmp_path / "deep.png", 64)[..., 0], deep // 257)
     turned = Image.fromarray(smooth(64, 80))
     exif = turned.getexif()
     exif[0x0112] = 6  # to be turned by a quarter
     turned.save(tmp_path / "turned.png", exif=exif)
-    assert input_pipeline.read(tmp_path / "turned.png", 64).shape == (80, 64, 3)
+    assert sources.read(tmp_path / "turned.png", 64).shape == (80, 64, 3)
 
 
 def test_numbers_without_a_scale_are_not_guessed(tmp_path):
     for name in "ab":
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{name}.png")
     Image.fromarray(np.random.default_rng(0).random((64, 64), np.float32)).save(tmp_path / "float.tiff")
-    images = input_pipeline.photographs(Config(data=tmp_path))
+    images = sources.photographs(Config(data=tmp_path))
     assert [unreadable.path.name for unreadable in images.unreadable] == ["float.tiff"]
     with pytest.raises(SystemExit, match="is not a folder"):
-        input_pipeline.photographs(Config(data=tmp_path / "nowhere"))
+        sources.photographs(Config(data=tmp_path / "nowhere"))
 
 
 def test_the_photographs_of_scikit_image_are_held_apart():
-    images = input_pipeline.photographs(Config())
-    assert not set(input_pipeline.TRAINING_PHOTOGRAPHS) & set(input_pipeline.TEST_PHOTOGRAPHS)
+    images = sources.photographs(Config())
+    assert not set(sources.TRAINING_PHOTOGRAPHS) & set(sources.TEST_PHOTOGRAPHS)
     assert (len(images.training), len(images.testing)) == (13, 4)
     tiles = input_pipeline.test_patches(images.testing, 64)
     assert tiles.shape == (64 + 28 + 54 + 60, 64, 64, 3)
@@ -128,7 +129,7 @@ def test_the_photographs_of_scikit_image_are_held_apart():
 
 
 def test_batches_follow_the_seed():
-    images = input_pipeline.photographs(Config()).training
+    images = sources.photographs(Config()).training
     streams = [input_pipeline.training_batches(images, Config(seed=seed, batch_size=16)) for seed in (0, 0, 1)]
     batches = [np.stack([next(stream) for _ in range(3)]) for stream in streams]
     assert batches[0].shape == (3, 16, 64, 64, 3)
@@ -164,7 +165,7 @@ def test_the_bottleneck_is_an_eighth_of_the_patch():
 @pytest.mark.parametrize("loss", ["ssim", "dssim-l1", "l1", "mse"])
 def test_twenty_steps_lower_the_loss(loss):
     config = dataclasses.replace(SMALL, loss=loss)
-    images = input_pipeline.photographs(config)
+    images = sources.photographs(config)
     model, optimizer, _ = training.initial(dataclasses.replace(config, schedule="constant"))
     batch = next(input_pipeline.training_batches(images.training, config))
     function = loss_of(config)
@@ -201,7 +202,7 @@ def test_schedules():
 
 def test_evaluation_scores_each_patch_alike(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path)
-    patches = input_pipeline.test_patches(input_pipeline.photographs(config).testing, config.patch)[:19]
+    patches = input_pipeline.test_patches(sources.photographs(config).testing, config.patch)[:19]
     model = models.Autoencoder(config, nnx.Rngs(0))
     patches[0] = 0
     scores = [training.evaluate(model, patches, batch_size, loss_of(config)) for batch_size in (8, 19)]

@@ -32,8 +32,9 @@ import input_pipeline
 import losses
 import optimizer
 import parallel
+import pictures as sources
 import train as training
-from checkpoints import Checkpoints, check_same
+from checkpoints import Checkpoints, bits, check_same
 from config import Config
 
 import jaxssim
@@ -83,12 +84,9 @@ def content(folder):
     checkpoints = Checkpoints(config, QUIET)
     arrays, progress = checkpoints.read(config.steps, state)
     checkpoints.close()
-    numbers = [
-        jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in jax.tree.leaves(arrays)
-    ]
     metrics = json.loads((folder / "metrics.json").read_text())
     del metrics["images_per_second"]
-    return [np.asarray(x).tobytes() for x in numbers], progress, (folder / "metrics.jsonl").read_text(), metrics
+    return bits(arrays), progress, (folder / "metrics.jsonl").read_text(), metrics
 
 
 def trained(runs, **options):
@@ -215,9 +213,12 @@ def test_more_steps_of_a_constant_rate_go_on(run, tmp_path):
 
 
 def test_any_devices_give_the_same_curve(tmp_path):
-    """One device, four of one process, and two of each of two processes."""
-    processes = [launch(tmp_path / "1"), launch(tmp_path / "4", devices=4)]
-    for process in (*processes, *job(tmp_path / "2x2")):
+    """One device, four of one process, and two of each of two processes, by the loss that the library is for.
+
+    Of MSE on patches as small as these, most gradients are rounding, which Adam's first steps make as large as any.
+    """
+    processes = [launch(tmp_path / "1", loss="ssim"), launch(tmp_path / "4", devices=4, loss="ssim")]
+    for process in (*processes, *job(tmp_path / "2x2", loss="ssim")):
         finished(process)
     curves = {
         name: [
@@ -244,7 +245,7 @@ def test_a_killed_process_ends_the_job(tmp_path, victim):
 
 
 def test_processes_share_each_batch():
-    images = input_pipeline.photographs(SMALL).training
+    images = sources.photographs(SMALL).training
     whole = input_pipeline.training_batches(images, SMALL)
     shares = [input_pipeline.training_batches(images, SMALL, process, 4) for process in range(4)]
     for _ in range(5):
@@ -280,7 +281,7 @@ def test_patches_too_small_for_a_loss(options, words):
 def test_twenty_steps_lower_the_loss(loss):
     config = Config(loss=loss, ms_ssim_weights=(0.2, 0.3), patch=56, batch_size=4, width=16, schedule="constant")
     losses.check_patch(config)
-    images = input_pipeline.photographs(config)
+    images = sources.photographs(config)
     model, adam, _ = training.initial(config)
     batch = next(input_pipeline.training_batches(images.training, config))
     function = losses.loss_of(config)
@@ -350,7 +351,7 @@ def test_gradients_are_clipped():
 def test_bfloat16_is_for_computing_alone():
     config = dataclasses.replace(SMALL, dtype="bfloat16")
     model, adam, _ = training.initial(config)
-    batch = next(input_pipeline.training_batches(input_pipeline.photographs(config).training, config))
+    batch = next(input_pipeline.training_batches(sources.photographs(config).training, config))
     function = losses.loss_of(config)
     traced = str(jax.make_jaxpr(lambda x: model(x))(jnp.zeros((1, 16, 16, 3))))
     assert "bf16[3,3,16,16]" in traced
