@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxssim import tiling
+from jaxssim import derivatives, tiling
 from jaxssim.fields import Source, along_row, fold, unfold
 from jaxssim.filtering import separate, zeros
 from jaxssim.statistics import radii
@@ -42,7 +42,7 @@ def _mean_jvp(values, taps, primals, tangents):  # type: ignore[no-untyped-def]
     """The gradient's product with the tangent, which costs nothing to transpose."""
     (source,), (along,) = primals, tangents
     if not all(isinstance(tangent, SymbolicZero) for tangent in jax.tree.leaves(along.constants)):
-        return _jvp(functools.partial(_whole, values, taps), source, along)
+        return derivatives.along(functools.partial(_whole, values, taps), source, derivatives.moves(along))
     wanted = tuple(i for i, tangent in enumerate(along.images) if not isinstance(tangent, SymbolicZero))
     value, gradients = _value_and_gradients(values, taps, wanted, source)
     products = [
@@ -63,7 +63,9 @@ def _value_and_gradients(
 
 @functools.partial(_value_and_gradients.defjvp, symbolic_zeros=True)
 def _value_and_gradients_jvp(values, taps, wanted, primals, tangents):  # type: ignore[no-untyped-def]
-    return _jvp(functools.partial(_whole_gradients, wanted, values, taps), *primals, *tangents)
+    (source,), (along,) = primals, tangents
+    whole = functools.partial(_whole_gradients, wanted, values, taps)
+    return derivatives.along(whole, source, derivatives.moves(along))
 
 
 def average(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
@@ -186,25 +188,27 @@ def _eight_by_eight(values: jax.Array, pilot: jax.Array, share: jax.Array, *, ax
     for start in range(0, rows, step):
         first = min(start, rows - step)  # all are of one length, and what two share counts once
         value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
-        row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
-        parts.append((value - pilot) * jnp.where(row < start - first, 0, part))
+        if first < start:
+            row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
+            part = lax.select(row < start - first, jnp.zeros_like(part), part)
+        parts.append(lax.mul(lax.sub(value, pilot), part))
     return tree_sum(parts)
 
 
 def _over_tiles(columns: Columns, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
     """The mean over the bands and all columns of a channel: (*batch, channels)."""
     means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
-    of_groups = _over_columns((weighted_mean(means, weight, (1,)), weight.sum(1)), channels, spatial_ndim)
+    of_groups = _over_columns((means, weight), channels, spatial_ndim, 1)
     if tiles.groups == 1:
         return of_groups[0]
     *batch, images, channels = of_groups.shape[1:]
     return jnp.moveaxis(of_groups, 0, -2).reshape(*batch, images * tiles.groups, channels)
 
 
-def _over_columns(columns: Columns, channels: int, spatial_ndim: int) -> jax.Array:
-    """The mean over all columns of a channel: (*batch, channels)."""
+def _over_columns(columns: Columns, channels: int, spatial_ndim: int, *axes: int) -> jax.Array:
+    """The mean over all columns of a channel, and over some axes more: (*batch, channels)."""
     means, weight = (unfold(array, channels) for array in columns)
-    return weighted_mean(means, weight, tuple(range(-max(2, spatial_ndim), -1)))
+    return weighted_mean(means, weight, (*axes, *range(-max(2, spatial_ndim), -1)))
 
 
 def _total(source: Source, taps: Windows) -> jax.Array:
@@ -216,14 +220,3 @@ def _total(source: Source, taps: Windows) -> jax.Array:
     weight = unfold(centres(source.weight, taps, image.ndim - 1), image.shape[-1])
     total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
     return jnp.where(total == 0, 1, total)
-
-
-def _jvp(function: Callable[[Any], Any], source: Source, along: Source) -> Any:
-    """What a function of a source gives, and its derivative along what has a tangent."""
-    parts, tree = jax.tree.flatten(source)
-    moving = {i: tangent for i, tangent in enumerate(jax.tree.leaves(along)) if not isinstance(tangent, SymbolicZero)}
-
-    def of_moving(moved: dict[int, jax.Array]) -> Any:
-        return function(jax.tree.unflatten(tree, [moved.get(i, part) for i, part in enumerate(parts)]))
-
-    return jax.jvp(of_moving, [{i: parts[i] for i in moving}], [moving])

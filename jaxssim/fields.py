@@ -23,20 +23,20 @@ class Images(NamedTuple):
 
     images: tuple[jax.Array, ...]  # both, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # (*batch or 1s, *spatial, channels), of a mask
-    constants: tuple[jax.Array, ...]  # levels of x, y and x - y, and 1 / data range: (*batch, 1, .., 1, channels or 1)
+    constants: tuple[jax.Array, ...]  # levels (3, *batch, 1, .., channels) of x, y and x - y, and 1 / data range
 
     def fields(self) -> tuple[Field, Field]:
         """x + y and x - y in units of the data range."""
-        *levels, scale = self.constants
+        levels, scale = self.constants
         x, y = (fold(image.astype(scale.dtype)) for image in self.images)
-        row_x, row_y, row_v = along_row(jnp.stack(levels), x)
+        row_x, row_y, row_v = along_row(levels, x)
         # Before any product, the levels go: x - level is exact where it matters, and x - y is where x and y are close.
         u = ((x - row_x) + (y - row_y)) * scale[..., 0]
         v = ((x - y) - row_v) * scale[..., 0]
         u, v = lax.optimization_barrier((u, v))
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
-        channels = levels[0].shape[-1]
+        channels = levels.shape[-1]
         return (
             Field(unfold(u, channels), (levels[0] + levels[1]) * scale, self.weight),
             Field(unfold(v, channels), levels[2] * scale, self.weight),
@@ -66,7 +66,7 @@ def images(pair: Pair, layout: Layout) -> Images:
     scale = 1 / inputs.canonical_range(pair.data_range, x.astype(dtype), layout)
     mask = masks.canonical(pair.mask, x.astype(dtype), pair.x.shape, layout)
     a, b = x.astype(dtype), y.astype(dtype)
-    return Images((x, y), mask, (*levels((a, b, a - b), mask, layout.spatial_ndim), scale))
+    return Images((x, y), mask, (levels((a, b, a - b), mask, layout.spatial_ndim), scale))
 
 
 def mapped(function: Callable[..., Field], source: Source, *arguments: Any) -> Fields:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.interpreters import ad, batching, mlir
@@ -28,7 +29,7 @@ def weighted_sum(x: jax.Array, taps: Windows, *, channels: int = 1) -> jax.Array
     Returns:
         `x`'s shape, each spatial axis shorter by all taps but one.
     """
-    return _weighted_sum_p().bind(x, taps=taps, channels=channels)
+    return weighted_sum_p.bind(x, taps=taps, channels=channels)
 
 
 def axes(taps: Windows, channels: int) -> list[tuple[int, Taps, int]]:
@@ -47,9 +48,10 @@ def shifts(x: jax.Array, count: int, *, axis: int, step: int = 1) -> list[jax.Ar
 
 def paired_sum(terms: Sequence[jax.Array], taps: tuple[float, ...]) -> jax.Array:
     """The sum of symmetric taps times terms: in pairs from the rim inwards, small weights first, which rounds least."""
-    radius = len(taps) // 2
-    pairs = (taps[k] * (terms[k] + terms[-1 - k]) for k in range(radius))
-    return sum(pairs, start=jnp.zeros_like(terms[radius])) + taps[radius] * terms[radius]
+    radius, weights = len(taps) // 2, np.asarray(taps, terms[0].dtype)
+    # Of lax, here and in the passes: operators, of jax.numpy, take three times as long to trace.
+    pairs = (lax.mul(lax.add(terms[k], terms[-1 - k]), weights[k]) for k in range(radius))
+    return functools.reduce(lax.add, (*pairs, lax.mul(terms[radius], weights[radius])))
 
 
 def separate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,22 +127,17 @@ def _framed(x: jax.Array, widths: list[int]) -> jax.Array:
     return lax.platform_dependent(x, cpu=updated, default=padded)
 
 
-@functools.cache
-def _weighted_sum_p():  # type: ignore[no-untyped-def]
-    """The primitive, made when it is first asked for: jax.extend takes longer to import than all of jaxssim."""
-    from jax.extend.core import Primitive
-
-    primitive = Primitive("weighted_sum")
-    primitive.def_impl(jax.jit(_separable_sum, static_argnames=("taps", "channels")))
-    primitive.def_abstract_eval(
-        lambda x, *, taps, channels: x.update(
-            shape=tuple(n - reach for n, reach in zip(x.shape, _reach(taps, channels, x.ndim), strict=True))
-        )
+# The type is that of jax.extend.core too, which takes longer to import than all of jaxssim.
+weighted_sum_p = type(lax.add_p)("weighted_sum")
+weighted_sum_p.def_impl(jax.jit(_separable_sum, static_argnames=("taps", "channels")))
+weighted_sum_p.def_abstract_eval(
+    lambda x, *, taps, channels: x.update(
+        shape=tuple(n - reach for n, reach in zip(x.shape, _reach(taps, channels, x.ndim), strict=True))
     )
-    ad.deflinear2(primitive, _transpose)
-    batching.primitive_batchers[primitive] = lambda args, dims, **static: (
-        primitive.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
-        0,
-    )
-    mlir.register_lowering(primitive, mlir.lower_fun(_separable_sum, multiple_results=False))
-    return primitive
+)
+ad.deflinear2(weighted_sum_p, _transpose)
+batching.primitive_batchers[weighted_sum_p] = lambda args, dims, **static: (
+    weighted_sum_p.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
+    0,
+)
+mlir.register_lowering(weighted_sum_p, mlir.lower_fun(_separable_sum, multiple_results=False))

@@ -17,27 +17,54 @@ from jaxssim.statistics import Local
 from jaxssim.windows import Windows
 
 Formula = Callable[[Local, Convention, Windows], jax.Array]
+Ratio = tuple[jax.Array, jax.Array]
 
 
 def contrast_structure(local: Local, convention: Convention, taps: Windows) -> jax.Array:
     """1 - contrast · structure, within [0, 2]."""
-    # Bessel's correction of every variance is the same as its inverse of C2, and rounds nothing.
-    return quotient(local.var_v, (local.var_u + local.var_v) / 2 + convention.k2**2 / correction(convention, taps))
+    return quotient(*of_variances(local, convention, taps))
 
 
 def luminance(local: Local, convention: Convention, taps: Windows) -> jax.Array:
     """1 - luminance, within [0, 2]."""
-    return quotient(local.mean_v**2, (local.mean_u**2 + local.mean_v**2) / 2 + convention.k1**2)
+    return quotient(*of_means(local, convention))
 
 
 def dissimilarity(local: Local, convention: Convention, taps: Windows) -> jax.Array:
     """1 - SSIM, within [0, 2]."""
-    return union(contrast_structure(local, convention, taps), luminance(local, convention, taps))
+    return union(luminance(local, convention, taps), of_variances(local, convention, taps))
 
 
-def union(a: jax.Array, b: jax.Array) -> jax.Array:
-    """1 - (1 - a)(1 - b), in the order of operations that cannot round to below 0 or above 2."""
-    return a + b * (1 - a)
+def of_variances(local: Local, convention: Convention, taps: Windows) -> Ratio:
+    """1 - contrast · structure, as numerator and denominator."""
+    # Bessel's correction of every variance is the same as its inverse of C2, and rounds nothing.
+    return local.var_v, (local.var_u + local.var_v) / 2 + convention.k2**2 / correction(convention, taps)
+
+
+def of_means(local: Local, convention: Convention) -> Ratio:
+    """1 - luminance, as numerator and denominator."""
+    return local.mean_v**2, (local.mean_u**2 + local.mean_v**2) / 2 + convention.k1**2
+
+
+@jax.custom_jvp
+def union(a: jax.Array, ratio: Ratio) -> jax.Array:
+    """1 - (1 - a)(1 - n / d), within [0, 2].
+
+    XLA takes quotients for expensive, and does not fuse what uses one twice: here 1 - n / d is another.
+    """
+    n, d = ratio
+    found = n / d + a * ((d - n) / d)
+    return jnp.where(found < 0, 0, jnp.where(found > 2, 2, found))  # as it may round
+
+
+@union.defjvp
+def _union_jvp(primals, tangents):  # type: ignore[no-untyped-def]
+    """In the form whose derivative has no difference but 1 - a and 1 - b, and which needs no bounds."""
+
+    def of_both(a: jax.Array, ratio: Ratio) -> jax.Array:
+        return a + quotient(*ratio) * (1 - a)
+
+    return jax.jvp(of_both, primals, tangents)
 
 
 def correction(convention: Convention, taps: Windows) -> float:

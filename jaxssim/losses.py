@@ -1,6 +1,5 @@
 """Losses to minimise: means over the batch, precise near 0, differentiable by either image to any order."""
 
-import functools
 import math
 import numbers
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from jaxssim import (
 )
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.derivatives import compiled
 from jaxssim.fields import Source
 from jaxssim.inputs import Layout
 from jaxssim.multiscale import MS_SSIM_WEIGHTS
@@ -143,7 +143,7 @@ def cw_ssim_loss(
     return wavelet.of_images(*checked, channel_axis).mean()
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+@compiled
 def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[float, ...], layout: Layout) -> jax.Array:
     """The mix of every pixel about which the coarsest window lies inside the image, averaged over each image."""
 
@@ -155,8 +155,8 @@ def _zhao2017(pair: Pair, alpha: float, sizes: tuple[int, ...], sigmas: tuple[fl
             convention = Convention(window=Gaussian(size, sigma))
             taps = convention.window.taps(layout.spatial_ndim)
             local = statistics.local(resampling.crop(u, rims), resampling.crop(v, rims), taps)
-            shortfall = formulas.union(shortfall, formulas.contrast_structure(local, convention, taps))
-        shortfall = formulas.union(shortfall, formulas.luminance(local, convention, taps))
+            shortfall = formulas.union(shortfall, formulas.of_variances(local, convention, taps))
+        shortfall = formulas.union(shortfall, formulas.of_means(local, convention))
         distance = v._replace(about=jnp.abs(v.about + v.level), level=jnp.zeros_like(v.level))
         return alpha * shortfall + (1 - alpha) * statistics.moments(distance, taps)[0]
 

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxssim import arguments, conventions, fields, formulas, inputs, resampling, structural
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.derivatives import compiled
 from jaxssim.fields import Source
 from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
@@ -82,7 +83,7 @@ def check(x, y, data_range, mask, weights, convention, layout):  # type: ignore[
     return pair, weights, convention, layout
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+@compiled
 def dissimilarity(pair: Pair, weights: tuple[float, ...], convention: Convention, layout: Layout) -> jax.Array:
     """1 - MS-SSIM of each pair of images, precise near 0."""
     source: Source = fields.images(pair, layout)

@@ -13,15 +13,19 @@ A mask is the same law with a third quantity carried along the axes, the weight 
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxssim.fields import along_row, fold
 from jaxssim.filtering import axes, paired_sum, separate, shifts, sum_along, weighted_sum
 from jaxssim.resampling import Field
 from jaxssim.windows import Taps, Windows
+
+Pass = Callable[..., tuple[jax.Array, jax.Array]]
 
 
 class Local(NamedTuple):
@@ -61,11 +65,18 @@ def _moments(
     image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """Mean and variance of a folded image over each window; 0 and 0 where a mask leaves nothing, and what it leaves."""
+    return _passes(image, weight, taps, channels, last=_total_variance)  # which may fuse with what is made of it
+
+
+def _passes(
+    image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int, last: Pass
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """The law along an axis after the other; `last` is its form along the last one."""
     mean, variance = image, cast(jax.Array, None)  # a pixel alone does not vary
     for axis, weights, step in axes(taps, channels):
         along = dict(taps=weights, axis=axis, step=step)
         if weight is None:
-            mean, variance = _total_variance(mean, variance, **along)
+            mean, variance = (last if axis == -1 else _total_variance_apart)(mean, variance, **along)
         else:
             total = sum_along(weight, **along)
             mean, variance = _masked_total_variance(mean, variance, weight, total, **along)
@@ -77,7 +88,7 @@ def _moments(
 def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-def]
     """dm = F dx and dV = 2 F (x dx) - 2 m dm, with F the mean over a window, which is linear."""
     (image, weight), (dimage, _) = primals, tangents
-    mean, variance, total = _moments(image, weight, taps, channels)
+    mean, variance, total = _passes(image, weight, taps, channels, last=_total_variance_apart)
 
     def window_mean(values: jax.Array) -> jax.Array:
         if weight is None or total is None:
@@ -89,7 +100,6 @@ def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-
     return (mean, variance, total), (dmean, dvariance, None if total is None else jnp.zeros_like(total))
 
 
-@separate
 def _total_variance(
     mean: jax.Array, variance: jax.Array | None, *, taps: Taps, axis: int, step: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -100,13 +110,15 @@ def _total_variance(
     """
     m = shifts(mean, len(taps), axis=axis, step=step)
     centre = m[len(taps) // 2]
-    d = [part - centre for part in m]
+    d = [lax.sub(part, centre) for part in m]
     offset = paired_sum(d, taps)
-    squares = [part**2 for part in d]
+    squares = [lax.square(part) for part in d]
     if variance is not None:
-        v = shifts(variance, len(taps), axis=axis, step=step)
-        squares = [square + part for square, part in zip(squares, v, strict=True)]
+        squares = list(map(lax.add, squares, shifts(variance, len(taps), axis=axis, step=step)))
     return centre + offset, paired_sum(squares, taps) - offset**2
+
+
+_total_variance_apart = separate(_total_variance)
 
 
 @separate

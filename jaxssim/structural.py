@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxssim import arguments, averaging, conventions, fields, formulas, inputs, resampling, statistics
 from jaxssim.arguments import Pair
 from jaxssim.conventions import Convention
+from jaxssim.derivatives import compiled
 from jaxssim.fields import Source
 from jaxssim.formulas import Formula
 from jaxssim.inputs import Layout
@@ -110,7 +111,7 @@ def ssim_map(
     return _similarity_map(pair, convention, layout)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
+@compiled
 def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """The mean of 1 - SSIM over windows and channels: averaging SSIM itself would lose six digits near 1."""
     source = shrunk(pair, convention, layout)

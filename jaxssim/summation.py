@@ -17,7 +17,7 @@ def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 def tree_sum(terms: Sequence[jax.Array]) -> jax.Array:
     """The sum of arrays, added in pairs, and these in pairs: each is rounded but a few times."""
     while len(terms) > 1:
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + [*terms[-1:]] * (len(terms) % 2)
+        terms = [*map(lax.add, terms[::2], terms[1::2])] + [*terms[-1:]] * (len(terms) % 2)
     return terms[0]
 
 

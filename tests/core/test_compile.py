@@ -118,7 +118,17 @@ def test_lowered_for_cuda(name):
     assert exported.platforms == ("cuda",)
     module = exported.mlir_module()
     assert "custom_call" not in module
+    assert "convolution" not in module
     assert "inlineable" not in module  # what keeps passes apart on CPU
+
+
+def test_two_passes_for_cuda():
+    """The moments along the first axis are walled off, those along the second go on to the formula."""
+    module = export.export(jax.jit(FUNCTIONS["ssim"]), platforms=["cuda"])(IMAGES, IMAGES).mlir_module()
+    walls = [line for line in module.splitlines() if "optimization_barrier" in line]
+    n, height, width, channels = IMAGES.shape
+    assert sum(f"<{n}x{height - 10}x{width * channels}xf32>" in wall for wall in walls) == 2  # of u and of v
+    assert not any(f"<{n}x{height - 10}x{(width - 10) * channels}xf32>" in wall for wall in walls)
 
 
 if __name__ == "__main__":
