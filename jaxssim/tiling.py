@@ -35,13 +35,14 @@ def cover(source: Source, taps: Windows, least: int) -> Tiles:
 
 
 def _together(images: int, size: int) -> int:
-    """How many images of a batch, each of so many values, go into a tile: a divisor, and half a tile at most.
+    """How many images of a batch, each of so many values, go into a tile: a divisor, and a quarter of a tile at most.
 
     It is a multiple of the number of devices, if that is one, for a batch that is spread over these to stay so.
     """
     least = jax.device_count() if images % jax.device_count() == 0 else 1
-    fitting = [n for n in range(least, images, least) if images % n == 0 and n * size <= max(TILE // 2, least * size)]
-    return fitting[-1] if fitting and fitting[-1] * size >= LEAST and images * size > TILE else images
+    most = max(TILE // 4, least * size)  # of a batch in training a few are at hand at once, not all
+    fitting = [n for n in range(least, images + 1, least) if images % n == 0 and n * size <= most]
+    return fitting[-1] if fitting and fitting[-1] * size >= LEAST else images
 
 
 def grouped(arrays: Any, groups: int, taps: Windows) -> Any:
