@@ -111,20 +111,9 @@ def _reach(taps: Windows, channels: int, ndim: int) -> list[int]:
 
 
 def _transpose(cotangent: jax.Array, _: jax.Array, *, taps: Windows, channels: int) -> list[jax.Array]:
-    framed = _framed(cotangent, _reach(taps, channels, cotangent.ndim))
+    nothing = jnp.zeros((), cotangent.dtype)
+    framed = lax.pad(cotangent, nothing, [(n, n, 0) for n in _reach(taps, channels, cotangent.ndim)])
     return [weighted_sum(framed, taps, channels=channels)]
-
-
-def _framed(x: jax.Array, widths: list[int]) -> jax.Array:
-    """Zeros around `x`. A pad would have XLA on CPU compute what is within one pixel at a time."""
-
-    def padded(x: jax.Array) -> jax.Array:
-        return lax.pad(x, jnp.zeros((), x.dtype), [(width, width, 0) for width in widths])
-
-    def updated(x: jax.Array) -> jax.Array:
-        return lax.dynamic_update_slice(padded(zeros(x)), x, widths)
-
-    return lax.platform_dependent(x, cpu=updated, default=padded)
 
 
 # The type is that of jax.extend.core too, which takes longer to import than all of jaxssim.
