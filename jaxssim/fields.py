@@ -42,6 +42,12 @@ class Images(NamedTuple):
             Field(unfold(v, channels), levels[2] * scale, self.weight),
         )
 
+    def moved(self, tangent: jax.Array) -> jax.Array:
+        """How far a tangent of x moves x + y and x - y, folded; one of y moves x - y by minus as much."""
+        scale = self.constants[1]
+        folded = fold(tangent.astype(scale.dtype)) * scale[..., 0]
+        return folded if self.weight is None else jnp.where(fold(self.weight) > 0, folded, 0)
+
 
 class Fields(NamedTuple):
     """Two images whose sum and difference are at hand."""

@@ -20,12 +20,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxssim.fields import along_row, fold
+from jaxssim import derivatives
+from jaxssim.fields import Images, Source, along_row, fold
 from jaxssim.filtering import axes, paired_sum, separate, shifts, sum_along, weighted_sum
 from jaxssim.resampling import Field
 from jaxssim.windows import Taps, Windows
 
 Pass = Callable[..., tuple[jax.Array, jax.Array]]
+Moments = tuple[jax.Array, jax.Array, jax.Array | None]  # mean, variance and weight of each window, channels folded
 
 
 class Local(NamedTuple):
@@ -41,18 +43,56 @@ class Local(NamedTuple):
     weight: jax.Array | None = None  # of each window's pixels under a mask: 0 where it holds none that count
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def of(source: Source, taps: Windows) -> Local:
+    """The statistics of every window that lies inside two images."""
+    return _of_both(taps, source)
+
+
+def _of_both(taps: Windows, source: Source) -> Local:
+    return local(*source.fields(), taps)
+
+
+@functools.partial(of.defjvp, symbolic_zeros=True)
+def _of_jvp(taps, primals, tangents):  # type: ignore[no-untyped-def]
+    """An image that moves alone moves u and v alike, but for a sign: F dx serves both, a filter less than for two."""
+    (source,), (along,) = primals, tangents
+    moving = derivatives.moves(along)
+    if not isinstance(source, Images) or set(moving) not in ({0}, {1}):
+        return derivatives.along(functools.partial(_of_both, taps), source, moving)
+    ((which, tangent),) = moving.items()
+    dimage, sign = source.moved(tangent), (1, -1)[which]
+    u, v = source.fields()
+    weight, channels = _weight(u), u.about.shape[-1]
+    of_u, of_v = (_passes(fold(field.about), weight, taps, channels, last=_total_variance_apart) for field in (u, v))
+    dmean, dvar_u = _differential(fold(u.about), dimage, weight, of_u, taps, channels)
+    _, dvar_v = _differential(fold(v.about), dimage, weight, of_v, taps, channels, dmean)
+    found = _local(_about(u.level, of_u), _about(v.level, of_v))
+    return found, Local(dmean, sign * dmean, dvar_u, sign * dvar_v, _unmoved(found.weight))
+
+
 def local(u: Field, v: Field, taps: Windows) -> Local:
-    """The statistics of every window that lies inside the images."""
-    mean_u, var_u, weight = moments(u, taps)
-    mean_v, var_v, _ = moments(v, taps)
+    """The statistics of every window that lies inside two images, of their sum and difference."""
+    return _local(moments(u, taps), moments(v, taps))
+
+
+def _local(of_u: Moments, of_v: Moments) -> Local:
+    (mean_u, var_u, weight), (mean_v, var_v, _) = of_u, of_v
     return Local(mean_u, mean_v, var_u, var_v, weight)
 
 
-def moments(field: Field, taps: Windows) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    """Mean, variance and weight of each window, channels folded."""
-    weight = None if field.weight is None else fold(field.weight)
-    mean, variance, weight = _moments(fold(field.about), weight, taps, field.about.shape[-1])
-    return mean + along_row(field.level, mean), variance, weight
+def moments(field: Field, taps: Windows) -> Moments:
+    """Those of every window that lies inside an image."""
+    return _about(field.level, _moments(fold(field.about), _weight(field), taps, field.about.shape[-1]))
+
+
+def _weight(field: Field) -> jax.Array | None:
+    return None if field.weight is None else fold(field.weight)
+
+
+def _about(level: jax.Array, moments: Moments) -> Moments:
+    mean, variance, weight = moments
+    return mean + along_row(level, mean), variance, weight
 
 
 def radii(taps: Windows) -> tuple[int, ...]:
@@ -61,16 +101,12 @@ def radii(taps: Windows) -> tuple[int, ...]:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _moments(
-    image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int
-) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+def _moments(image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int) -> Moments:
     """Mean and variance of a folded image over each window; 0 and 0 where a mask leaves nothing, and what it leaves."""
     return _passes(image, weight, taps, channels, last=_total_variance)  # which may fuse with what is made of it
 
 
-def _passes(
-    image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int, last: Pass
-) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+def _passes(image: jax.Array, weight: jax.Array | None, taps: Windows, channels: int, last: Pass) -> Moments:
     """The law along an axis after the other; `last` is its form along the last one."""
     mean, variance = image, cast(jax.Array, None)  # a pixel alone does not vary
     for axis, weights, step in axes(taps, channels):
@@ -86,18 +122,34 @@ def _passes(
 
 @_moments.defjvp
 def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-def]
-    """dm = F dx and dV = 2 F (x dx) - 2 m dm, with F the mean over a window, which is linear."""
     (image, weight), (dimage, _) = primals, tangents
-    mean, variance, total = _passes(image, weight, taps, channels, last=_total_variance_apart)
+    found = _passes(image, weight, taps, channels, last=_total_variance_apart)
+    return found, (*_differential(image, dimage, weight, found, taps, channels), _unmoved(found[2]))
+
+
+def _unmoved(weight: jax.Array | None) -> jax.Array | None:
+    return None if weight is None else jnp.zeros_like(weight)
+
+
+def _differential(
+    image: jax.Array,
+    dimage: jax.Array,
+    weight: jax.Array | None,
+    found: Moments,
+    taps: Windows,
+    channels: int,
+    dmean: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """dm = F dx and dV = 2 F (x dx) - 2 m dm, with F the mean over a window, which is linear."""
+    mean, _, total = found
 
     def window_mean(values: jax.Array) -> jax.Array:
         if weight is None or total is None:
             return weighted_sum(values, taps, channels=channels)
         return weighted_sum(weight * values, taps, channels=channels) / jnp.where(total == 0, 1, total)
 
-    dmean = window_mean(dimage)
-    dvariance = 2 * (window_mean(image * dimage) - mean * dmean)
-    return (mean, variance, total), (dmean, dvariance, None if total is None else jnp.zeros_like(total))
+    dmean = window_mean(dimage) if dmean is None else dmean
+    return dmean, 2 * (window_mean(image * dimage) - mean * dmean)
 
 
 def _total_variance(

@@ -121,10 +121,10 @@ def dissimilarity(pair: Pair, convention: Convention, layout: Layout) -> jax.Arr
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _similarity_map(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
-    u, v = padded(shrunk(pair, convention, layout), convention, layout).fields()
+    source = padded(shrunk(pair, convention, layout), convention, layout)
     taps = convention.window.taps(layout.spatial_ndim)
-    local = statistics.local(u, v, taps)
-    return as_map(formulas.dissimilarity(local, convention, taps), local, u.about.shape[-1], layout)
+    local = statistics.of(source, taps)
+    return as_map(formulas.dissimilarity(local, convention, taps), local, source.images[0].shape[-1], layout)
 
 
 def shrunk(pair: Pair, convention: Convention, layout: Layout) -> Source:
@@ -143,7 +143,7 @@ def average(formula: Formula, source: Source, convention: Convention, layout: La
         source = padded(source, convention, layout)
 
     def values(part: Source) -> jax.Array:
-        return formula(statistics.local(*part.fields(), taps), convention, taps)
+        return formula(statistics.of(part, taps), convention, taps)
 
     return averaging.mean(values, taps, source)
 

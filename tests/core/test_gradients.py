@@ -49,6 +49,8 @@ def test_both_modes_to_second_order(spatial_ndim, covariance):
         check_grads(functools.partial(loss, **options), (x, y), order=2, modes=("fwd", "rev"), eps=1e-5)
         weighted = lambda x, y: jnp.sin(jaxssim.ssim_map(x, y, data_range=1.0, **options))  # noqa: E731
         check_grads(weighted, (x, y), order=2, modes=("fwd", "rev"), eps=1e-5)
+        check_grads(functools.partial(weighted, x), (y,), order=2, modes=("fwd", "rev"), eps=1e-5)
+        check_grads(functools.partial(weighted, y=y), (x,), order=1, modes=("fwd", "rev"), eps=1e-5)
 
 
 def test_the_data_range_may_be_differentiated_too():
@@ -68,11 +70,14 @@ def test_pointwise_errors(metric):
 @pytest.mark.parametrize("convention", [conventions.WANG2004, conventions.SKIMAGE], ids=["wang", "skimage"])
 @pytest.mark.parametrize("name", CASES)
 def test_finite_and_equal_to_float64(name, convention):
+    """The gradients by both images at once, and those by each alone, which are computed in another way."""
     x, y = images(name)
-    gradient = jax.grad(functools.partial(loss, convention=convention), argnums=(0, 1))
+    by_both, by_x, by_y = (
+        jax.grad(functools.partial(loss, convention=convention), argnums=argnums) for argnums in ((0, 1), 0, 1)
+    )
     with jax.enable_x64(True):
-        expected = gradient(np.float64(x), np.float64(y))
-    for actual, truth in zip(gradient(x, y), expected, strict=True):
+        expected = by_both(np.float64(x), np.float64(y))
+    for actual, truth in zip((*by_both(x, y), by_x(x, y), by_y(x, y)), (*expected, *expected), strict=True):
         assert np.isfinite(actual).all()
         # Far outside the data range the slope is some 1 / |x| an image; a hundredth of that passes for 0.
         outside = 1e-2 / (x.size * np.abs(x).max()) if np.abs(x).max() > 1e6 else 0.0

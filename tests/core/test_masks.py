@@ -75,12 +75,13 @@ def test_equal_to_the_textbook(ndim, kind):
 def test_what_is_outside_changes_nothing_to_the_last_bit(ndim, name):
     (x, y), mask = images(ndim), inside(ndim)
     loss = functools.partial(LOSSES[name], data_range=1.0, spatial_ndim=ndim, mask=mask)
-    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    both, alone = (jax.jit(jax.value_and_grad(loss, argnums=argnums)) for argnums in ((0, 1), 1))
     expected = both(x, y)
     assert np.abs(expected[1][1]).max() > 0
     for outside in (np.nan, np.inf, 1e30, -7.0):
-        changed = both(*(np.where(mask[..., None], image, np.float32(outside)) for image in (x, y)))
-        jax.tree.map(np.testing.assert_array_equal, changed, expected)
+        a, b = (np.where(mask[..., None], image, np.float32(outside)) for image in (x, y))
+        jax.tree.map(np.testing.assert_array_equal, both(a, b), expected)
+        jax.tree.map(np.testing.assert_array_equal, alone(a, b), alone(x, y))
     for gradient in expected[1]:
         assert (np.asarray(gradient)[:, ~mask] == 0).all()
 
@@ -199,7 +200,10 @@ def test_derivatives_to_second_order(name):
         x, y = np.random.default_rng(0).random((2, 11, 10, 2))
         weight = np.random.default_rng(1).random((11, 10)) * (np.random.default_rng(2).random((11, 10)) < 0.7)
         loss = functools.partial(LOSSES[name], data_range=1.0, mask=weight)
-        check_grads(loss, (x, 0.8 * x + 0.2 * y), order=2, modes=("rev",), eps=1e-6)
+        y = 0.8 * x + 0.2 * y
+        check_grads(loss, (x, y), order=2, modes=("rev",), eps=1e-6)
+        check_grads(lambda x: loss(x, y), (x,), order=1, modes=("rev",), eps=1e-6)
+        check_grads(lambda y: loss(x, y), (y,), order=1, modes=("rev",), eps=1e-6)
 
 
 @pytest.mark.parametrize("masked", [False, True])
