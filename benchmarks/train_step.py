@@ -168,6 +168,8 @@ def measure(options):
         results |= {key: answer.pop(key) for key in ("header", "stem") if key in answer}
         results["programs"][program] = answer
         results["seconds"][program] = []
+    if "example, SSIM" not in workers:
+        sys.exit(f"the example does not start, and there is nothing to compare: {results['missing']['example, SSIM']}")
     for _ in range(options.rounds):
         for program, worker in workers.items():
             results["seconds"][program].append(worker.ask("measure"))

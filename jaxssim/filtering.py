@@ -84,11 +84,9 @@ def sum_along(x: jax.Array, *, taps: Taps, axis: int, step: int) -> jax.Array:
     return paired_sum(shifts(x, len(taps), axis=axis, step=step), taps)
 
 
-def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays that XLA on CPU shall compute once, not anew wherever they go into."""
-    return lax.platform_dependent(
-        *arrays, cpu=lambda *arrays: lax.optimization_barrier(arrays), default=lambda *arrays: arrays
-    )
+def kept(array: jax.Array) -> jax.Array:
+    """An array that XLA on CPU shall compute once, not anew wherever it goes into."""
+    return lax.platform_dependent(array, cpu=lax.optimization_barrier, default=lambda array: array)
 
 
 def zeros(x: jax.Array) -> jax.Array:

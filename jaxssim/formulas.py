@@ -82,5 +82,6 @@ def quotient(n: jax.Array, d: jax.Array) -> jax.Array:
 @quotient.defjvp
 def _quotient_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     (n, d), (dn, dd) = primals, tangents
-    value, inverse = kept(quotient(n, d), quotient(jnp.ones_like(d), d))
+    inverse = kept(quotient(jnp.ones_like(d), d))
+    value = n * inverse
     return value, (dn - value * dd) * inverse
