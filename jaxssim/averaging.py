@@ -26,6 +26,7 @@ Values = Callable[[Any], jax.Array]  # of a source: one a window, channels folde
 Gradients = tuple[jax.Array, ...]
 Columns = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
 REACH = 8  # times the rows that its windows reach beyond it, at least, where gradients have all of these done twice
+BANDS = 3  # at least, of an image alone, if they can be so high: its gradient whole takes the memory of nine images
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -56,7 +57,7 @@ def _value_and_gradients(
     values: Values, taps: Windows, wanted: tuple[int, ...], source: Source
 ) -> tuple[jax.Array, Gradients]:
     """The mean, and the gradients of each channel's by its image, in the type of the statistics."""
-    tiles = tiling.cover(source, taps, REACH * (len(taps[0]) - 1))
+    tiles = tiling.cover(source, taps, REACH * (len(taps[0]) - 1), BANDS)
     tiled, whole = (functools.partial(function, wanted) for function in (_tiled_gradients, _whole_gradients))
     return _by_platform(tiles, tiled, whole, values, taps, source)
 

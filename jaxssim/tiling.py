@@ -22,16 +22,17 @@ class Tiles(NamedTuple):
     bands: int
 
 
-def cover(source: Source, taps: Windows, least: int) -> Tiles:
-    """Tiles of one size that cover the images, of `least` rows or more."""
+def cover(source: Source, taps: Windows, least: int, fewest: int = 1) -> Tiles:
+    """Tiles of one size that cover the images, `fewest` or more where these have `least` rows or more."""
     if len(taps) == 1:
         return Tiles(1, 1)
     *batch, height = (n if isinstance(n, int) else 1 for n in source.images[0].shape[: -len(taps)])
     row = math.prod(source.images[0].shape[-len(taps) :])
     *others, images = batch or [1]
     together = _together(images, math.prod(others) * height * row)
-    rows = max(least, TILE // max(1, math.prod(others) * together * row))
-    return Tiles(max(1, images // max(1, together)), max(1, height // rows))
+    groups = max(1, images // max(1, together))
+    rows = max(least, min(height // -(-fewest // groups), TILE // max(1, math.prod(others) * together * row)))
+    return Tiles(groups, max(1, height // rows))
 
 
 def _together(images: int, size: int) -> int:

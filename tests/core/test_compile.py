@@ -112,6 +112,15 @@ def test_four_cpus_send_each_other_nothing(name):  # the gradient is in test_tra
     assert sent(mesh, FUNCTIONS[name], IMAGES, IMAGES) == {}
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="tiles are the CPU's")
+@pytest.mark.parametrize("shape", [(256, 256, 3), (512, 512, 1), (2, 256, 256, 3), (8, 256, 256, 3), (64, 64, 64, 3)])
+def test_a_gradient_takes_the_memory_of_six_images_at_most(shape):
+    images = jax.ShapeDtypeStruct(shape, np.float32)
+    loss = jax.value_and_grad(lambda x, y: jaxssim.ssim_loss(x, y, data_range=1.0))
+    memory = jax.jit(loss).lower(images, images).compile().memory_analysis()
+    assert 0 < memory.temp_size_in_bytes <= 6 * 4 * math.prod(shape)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_lowered_for_cuda(name):
     exported = export.export(jax.jit(FUNCTIONS[name]), platforms=["cuda"])(IMAGES, IMAGES)
