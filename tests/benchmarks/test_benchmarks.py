@@ -38,6 +38,18 @@ def test_the_truth_of_accuracy(case):
     np.testing.assert_allclose(accuracy.truth(case)["inside"], expected, rtol=1e-9)
 
 
+def test_accuracy_of_jaxssim_alone(tmp_path):
+    done = run("accuracy.py", "--peers", "jaxssim", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (kept,) = tmp_path.glob("accuracy-*.json")
+    results = json.loads(kept.read_text())
+    assert not results["failed"]
+    assert [case["name"] for case in results["cases"]] == [case.name for case in accuracy.CASES]
+    for case in results["cases"]:
+        assert case["errors"]["jaxssim"] < 1e-6
+    assert results["kept"]
+
+
 def test_speed_of_jaxssim_alone(tmp_path):
     done = run("speed.py", "--peers", "jaxssim", "--shapes", "1x24x24x1", "--rounds", 2, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
