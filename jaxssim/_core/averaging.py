@@ -1,0 +1,227 @@
+"""The mean over all windows of a function of two images, and the gradient of that mean.
+
+On CPU both go through the images tile by tile, which keeps all intermediate arrays in the cache. On other platforms,
+and in derivatives of the gradient, the images are one tile.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+from jaxssim._core import derivatives, tiling, xla
+from jaxssim._core.formulas import Formula
+from jaxssim._core.images import ImagePair, SumDifference, fold, unfold
+from jaxssim._core.numerics import weighted_mean
+from jaxssim._core.resampling import pad_pair, radii
+from jaxssim._core.statistics import window_statistics
+from jaxssim._core.tiling import Tiles
+from jaxssim.conventions import Convention, Taps
+
+WindowFunction = Callable[[Any], jax.Array]  # of a pair: one value for each window, channels folded into the last axis
+Gradients = tuple[jax.Array, ...]
+ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
+MIN_ROWS = 8
+"""A band of a gradient has at least this many times the rows by which windows reach beyond it, which are done twice."""
+MIN_BANDS = 3
+"""A gradient of one image alone takes at least this many bands: as one tile it takes nine times the image's memory."""
+
+
+def mean_of_formula(
+    formula: Formula, convention: Convention, pair: ImagePair | SumDifference, spatial_ndim: int
+) -> jax.Array:
+    """Returns the mean of `formula` over the windows that count by the convention: (*batch, channels)."""
+    taps = convention.window.taps(spatial_ndim)
+    if convention.average == "all":
+        pair = pad_pair(pair, taps, convention.padding)
+    return mean_over_windows(lambda part: formula(window_statistics(part, taps), convention, taps), taps, pair)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def mean_over_windows(function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference) -> jax.Array:
+    """Returns the mean of `function` over all windows that lie inside the images: (*batch, channels).
+
+    A window counts by the weight of the pixel at its centre; where no window counts, the mean is 0.
+    """
+    tiles = tiling.choose_tiles(pair, taps, min_rows=1)
+    return _tiled_on_cpu(tiles, _tiled_mean, _whole_mean, function, taps, pair)
+
+
+@functools.partial(mean_over_windows.defjvp, symbolic_zeros=True)
+def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
+    """Multiplies the tangent by the gradient: to transpose that costs nothing."""
+    (pair,), (tangent,) = primals, tangents
+    if not all(isinstance(leaf, SymbolicZero) for leaf in jax.tree.leaves(tangent.constants)):
+        whole_mean = functools.partial(_whole_mean, function, taps)
+        return derivatives.jvp_along(whole_mean, pair, derivatives.nonzero_tangents(tangent))
+    argnums = tuple(i for i, image in enumerate(tangent.images) if not isinstance(image, SymbolicZero))
+    value, gradients = _value_and_gradients(function, taps, argnums, pair)
+    products = [
+        gradient * tangent.images[i].astype(gradient.dtype) for i, gradient in zip(argnums, gradients, strict=True)
+    ]
+    return value, sum(products[1:], products[0]).sum(tuple(range(-1 - len(taps), -1)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _value_and_gradients(
+    function: WindowFunction, taps: Taps, argnums: tuple[int, ...], pair: ImagePair | SumDifference
+) -> tuple[jax.Array, Gradients]:
+    """Returns the mean, and the gradient of each channel's mean by the images of `argnums`, in the statistics' type."""
+    tiles = tiling.choose_tiles(pair, taps, MIN_ROWS * (len(taps[0]) - 1), MIN_BANDS)
+    tiled, whole = (functools.partial(gradients, argnums) for gradients in (_tiled_gradients, _whole_gradients))
+    return _tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
+
+
+@functools.partial(_value_and_gradients.defjvp, symbolic_zeros=True)
+def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # type: ignore[no-untyped-def]
+    (pair,), (tangent,) = primals, tangents
+    whole = functools.partial(_whole_gradients, argnums, function, taps)
+    return derivatives.jvp_along(whole, pair, derivatives.nonzero_tangents(tangent))
+
+
+def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns the weighted mean of folded values (*batch, *windows) of each channel: (*batch, channels)."""
+    return _mean_of_columns(_column_means(values, weight, spatial_ndim), channels, spatial_ndim)
+
+
+def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array:
+    """Returns the weight of each window, which is that of its central pixel, folded; 1 with `ndim` axes if None."""
+    if weight is None:
+        return jnp.ones((1,) * ndim, jnp.float32)
+    return fold(weight[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
+
+
+def _tiled_on_cpu(
+    tiles: Tiles,
+    tiled: Callable[..., Any],
+    whole: Callable[..., Any],
+    function: WindowFunction,
+    taps: Taps,
+    pair: ImagePair | SumDifference,
+) -> Any:
+    as_one_tile = functools.partial(whole, function, taps)
+    if tiles == (1, 1):
+        return as_one_tile(pair)
+    return lax.platform_dependent(pair, cpu=functools.partial(tiled, function, taps, tiles), default=as_one_tile)
+
+
+def _whole_mean(function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference) -> jax.Array:
+    values = function(pair)
+    weight = centre_weights(pair.weight, taps, values.ndim)
+    return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps))
+
+
+def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: ImagePair | SumDifference) -> jax.Array:
+    reach = len(taps[0]) - 1
+    windows = pair.images[0].shape[-1 - len(taps)] - reach
+    rows = -(-windows // tiles.bands)
+    split = tiling.split_batch(pair, tiles.groups, taps)
+
+    def of_tile(_: None, group: jax.Array, band: jax.Array) -> tuple[None, ColumnMeans]:
+        first = jnp.minimum(band * rows, windows - rows)
+        tile = tiling.slice_tile(split, taps, group, first, rows + reach)
+        values = function(tile)
+        weight = centre_weights(tile.weight, taps, values.ndim)
+        weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
+        return None, _column_means(values, weight, len(taps))
+
+    _, columns = tiling.scan_tiles(of_tile, None, tiles)
+    return _mean_of_tiles(columns, tiles, pair.images[0].shape[-1], len(taps))
+
+
+def _whole_gradients(
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference
+) -> tuple[jax.Array, Gradients]:
+    values, weight, gradients = _values_and_vjp(argnums, function, taps, pair, _total_weight(pair, taps))
+    return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps)), gradients
+
+
+def _tiled_gradients(
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, tiles: Tiles, pair: ImagePair | SumDifference
+) -> tuple[jax.Array, Gradients]:
+    """Computes some rows of the gradient at a time, from all windows that hold a pixel of these rows."""
+    height, reach, axis = pair.images[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
+    rows = -(-height // tiles.bands)
+    rows_read = min(height, rows + 2 * reach)
+    split = tiling.split_batch((pair, _total_weight(pair, taps)), tiles.groups, taps)
+
+    def of_tile(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, ColumnMeans]:
+        start = jnp.minimum(band * rows, height - rows)
+        first = jnp.clip(start - reach, 0, height - rows_read)
+        tile, total = tiling.slice_tile(split, taps, group, first, rows_read)
+        values, weight, with_halo = _values_and_vjp(argnums, function, taps, tile, total)
+        parts = (lax.dynamic_slice_in_dim(part, start - first, rows, axis) for part in with_halo)
+        gradients = tuple(
+            tiling.update_tile(gradient, part, tiles, taps, group, start)
+            for gradient, part in zip(gradients, parts, strict=True)
+        )
+        weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
+        return gradients, _column_means(values, weight, len(taps))
+
+    zeros = tuple(xla.zeros_like(pair.images[i]).astype(split[1].dtype) for i in argnums)
+    gradients, columns = tiling.scan_tiles(of_tile, zeros, tiles)
+    return _mean_of_tiles(columns, tiles, pair.images[0].shape[-1], len(taps)), gradients
+
+
+def _values_and_vjp(
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Any, total: jax.Array
+) -> tuple[jax.Array, jax.Array, Gradients]:
+    """Returns the windows' values, their weights, and the gradients of the weighted sum of values over `total`."""
+
+    def of_some(*some: jax.Array) -> jax.Array:
+        images = dict(enumerate(pair.images)) | dict(zip(argnums, some, strict=True))
+        return function(pair._replace(images=tuple(images.values())))
+
+    values, vjp = jax.vjp(of_some, *(pair.images[i].astype(total.dtype) for i in argnums))
+    weight = centre_weights(pair.weight, taps, values.ndim)
+    return values, weight, vjp(jnp.ones_like(values) * (weight / xla.repeat_along_row(total, values)))
+
+
+def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> ColumnMeans:
+    """Returns the mean of each column, to which a first mean is the pilot, and its weight. A signal is one row."""
+    weight = weight.astype(values.dtype)
+    if spatial_ndim == 1:
+        return values, jnp.broadcast_to(weight, values.shape)
+    axis, rows = -spatial_ndim, values.shape[-spatial_ndim]
+    weight = jnp.broadcast_to(weight, [*weight.shape[:axis], rows, *weight.shape[axis + 1 :]])
+    total = weight.sum(axis, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
+
+    def refine_mean(pilot: jax.Array) -> jax.Array:
+        return pilot + xla.partial_row_sums(values, pilot, share, axis=axis).sum(axis, keepdims=True)
+
+    first_mean = refine_mean(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
+    means = jnp.where(total == 0, 0, refine_mean(first_mean)).squeeze(axis)
+    return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
+
+
+def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns the mean over all bands and columns of a channel: (*batch, channels)."""
+    means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
+    by_group = _mean_of_columns((means, weight), channels, spatial_ndim, 1)
+    if tiles.groups == 1:
+        return by_group[0]
+    *batch, images, channels = by_group.shape[1:]
+    return jnp.moveaxis(by_group, 0, -2).reshape(*batch, images * tiles.groups, channels)
+
+
+def _mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *more_axes: int) -> jax.Array:
+    """Returns the mean over all columns of a channel, and over some more axes: (*batch, channels)."""
+    means, weight = (unfold(array, channels) for array in columns)
+    return weighted_mean(means, weight, (*more_axes, *range(-max(2, spatial_ndim), -1)))
+
+
+def _total_weight(pair: ImagePair | SumDifference, taps: Taps) -> jax.Array:
+    """Returns the weight of all windows together, 1 where that is 0: (*batch or 1s, 1, .., 1, channels)."""
+    image = pair.images[0]
+    if pair.weight is None:
+        windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
+        return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), pair.constants[0].dtype)
+    weight = unfold(centre_weights(pair.weight, taps, image.ndim - 1), image.shape[-1])
+    total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
+    return jnp.where(total == 0, 1, total)

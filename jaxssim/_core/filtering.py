@@ -1,0 +1,172 @@
+"""Passes along one axis: the law of total variance, which values take, and the weighted sum, which derivatives take.
+
+Windows are separable, and so is the law. From the means m and variances V of the windows that span the axes so far, one
+further axis of weights w gives
+
+    m' = Σ w m        V' = Σ w V + Σ w (m - m')²
+
+where no step subtracts two large numbers, as E[x²] - E[x]² does. A mask adds a third quantity, the weight W of the
+windows so far:
+
+    W' = Σ w W        m' = Σ w W m / W'        V' = Σ w W (V + (m - m')²) / W'
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.interpreters import ad, batching, mlir
+
+from jaxssim._core import xla
+from jaxssim.conventions import AxisTaps, Taps
+
+WindowMoments = tuple[jax.Array, jax.Array, jax.Array | None]
+"""Mean and variance of each window, and the sum of a mask's weights under it; channels folded into the last axis."""
+
+
+class FilterAxis(NamedTuple):
+    """One axis of a folded image, and the weights of the window along it. Static."""
+
+    axis: int  # counted from the end, so that batch axes do not move it
+    taps: AxisTaps
+    stride: int  # distance between two neighbouring pixels: the channels are folded into the last axis
+
+
+def filter_axes(taps: Taps, channels: int) -> list[FilterAxis]:
+    """Returns each spatial axis of a folded image, first axis first."""
+    return [FilterAxis(axis, each, channels if axis == -1 else 1) for axis, each in enumerate(taps, start=-len(taps))]
+
+
+def window_moments(
+    image: jax.Array, weight: jax.Array | None, taps: Taps, channels: int, *, fuse_last: bool
+) -> WindowMoments:
+    """Returns the moments of every window of a folded image; mean and variance are 0 where the weight is 0.
+
+    Where `fuse_last`, XLA may fuse the last pass with the formula that follows it.
+    """
+    mean, variance = image, cast(jax.Array, None)  # a single pixel has no variance
+    for along in filter_axes(taps, channels):
+        if weight is not None:
+            total = weighted_sum_pass(weight, along=along)
+            mean, variance = masked_total_variance_pass(mean, variance, weight, total, along=along)
+            weight = total
+        elif along.axis == -1 and fuse_last:
+            mean, variance = total_variance(mean, variance, along=along)
+        else:
+            mean, variance = total_variance_pass(mean, variance, along=along)
+    return mean, variance, weight
+
+
+def total_variance(mean: jax.Array, variance: jax.Array | None, *, along: FilterAxis) -> tuple[jax.Array, jax.Array]:
+    """Returns the moments of windows that span one more axis, by the law of total variance.
+
+    With d = m - m_c the difference from the window's central pixel: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)².
+    The central d is 0, so by Cauchy and Schwarz (Σ w d)² is at most (1 - w_c) Σ w d²: little cancels, and V' >= 0.
+    """
+    means = shifted_views(mean, along)
+    centre = means[len(means) // 2]
+    d = [lax.sub(view, centre) for view in means]
+    mean_d = symmetric_sum(d, along.taps)
+    squares = [lax.square(part) for part in d]
+    if variance is not None:
+        squares = list(map(lax.add, squares, shifted_views(variance, along)))
+    return centre + mean_d, symmetric_sum(squares, along.taps) - mean_d**2
+
+
+total_variance_pass = xla.no_fuse(total_variance)
+"""`total_variance` as a loop of its own."""
+
+
+@xla.no_fuse
+def masked_total_variance_pass(
+    mean: jax.Array, variance: jax.Array | None, weight: jax.Array, total: jax.Array, *, along: FilterAxis
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the same under a mask; `total` is the sum of the weights of each window. 0 and 0 where that is 0."""
+    variance = jnp.zeros_like(mean) if variance is None else variance
+    m, v, w = (shifted_views(array, along) for array in (mean, variance, weight))
+    total = jnp.where(total == 0, 1, total)
+    w = [tap * part for tap, part in zip(along.taps, w, strict=True)]
+    zero = jnp.zeros_like(m[0])
+    rough_mean = sum((a * b for a, b in zip(w, m, strict=True)), zero) / total
+    # The weights' shares do not quite sum to 1. A second mean, of the deviations, keeps constant images constant.
+    mean = rough_mean + sum((a * (b - rough_mean) for a, b in zip(w, m, strict=True)), zero) / total
+    spread = (a * (c + (b - mean) ** 2) for a, b, c in zip(w, m, v, strict=True))
+    return mean, sum(spread, zero) / total
+
+
+@xla.no_fuse
+def weighted_sum_pass(x: jax.Array, *, along: FilterAxis) -> jax.Array:
+    """Returns the weighted sum over each window, along one axis."""
+    return symmetric_sum(shifted_views(x, along), along.taps)
+
+
+def shifted_views(x: jax.Array, along: FilterAxis) -> list[jax.Array]:
+    """Returns one view of `x` for each tap of a window: what that tap multiplies, first tap first."""
+    axis, taps, stride = along
+    length = x.shape[axis] - (len(taps) - 1) * stride
+    return [lax.slice_in_dim(x, k * stride, k * stride + length, axis=x.ndim + axis) for k in range(len(taps))]
+
+
+def symmetric_sum(terms: Sequence[jax.Array], taps: AxisTaps) -> jax.Array:
+    """Returns Σ taps · terms for symmetric taps: equal taps in pairs, small ones first, which rounds least."""
+    radius, weights = len(taps) // 2, np.asarray(taps, terms[0].dtype)
+    # Functions of lax here and above: the operators of jax.numpy take three times as long to trace.
+    pairs = (lax.mul(lax.add(terms[k], terms[-1 - k]), weights[k]) for k in range(radius))
+    return functools.reduce(lax.add, (*pairs, lax.mul(terms[radius], weights[radius])))
+
+
+def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
+    """Returns the weighted sum over every window that lies inside the images.
+
+    It is a primitive of its own, since it is linear with itself, over a padded image, as its transpose. JAX would
+    transpose every slice into a padded copy instead.
+
+    Args:
+        x: floating, (*batch, *spatial), channels folded into the last axis.
+        taps: the weights along each spatial axis, symmetric, odd in number.
+        channels: how many are folded: the distance between two neighbouring pixels along the last axis.
+
+    Returns:
+        The shape of `x`, each spatial axis shorter by `len(axis_taps) - 1` pixels.
+    """
+    return weighted_sum_p.bind(x, taps=taps, channels=channels)
+
+
+def _weighted_sum(x: jax.Array, *, taps: Taps, channels: int) -> jax.Array:
+    for along in filter_axes(taps, channels):
+        x = weighted_sum_pass(x, along=along)
+    return x
+
+
+def _lost_lengths(taps: Taps, channels: int, ndim: int) -> list[int]:
+    """Returns by how much each axis gets shorter."""
+    lost = [0] * ndim
+    for axis, axis_taps, stride in filter_axes(taps, channels):
+        lost[axis] = (len(axis_taps) - 1) * stride
+    return lost
+
+
+def _weighted_sum_transpose(cotangent: jax.Array, _: jax.Array, *, taps: Taps, channels: int) -> list[jax.Array]:
+    zero = jnp.zeros((), cotangent.dtype)
+    padded = lax.pad(cotangent, zero, [(n, n, 0) for n in _lost_lengths(taps, channels, cotangent.ndim)])
+    return [weighted_sum(padded, taps, channels=channels)]
+
+
+# This type is also that of `jax.extend.core.Primitive`, whose module takes longer to import than all of jaxssim.
+weighted_sum_p = type(lax.add_p)("weighted_sum")
+weighted_sum_p.def_impl(jax.jit(_weighted_sum, static_argnames=("taps", "channels")))
+weighted_sum_p.def_abstract_eval(
+    lambda x, *, taps, channels: x.update(
+        shape=tuple(n - lost for n, lost in zip(x.shape, _lost_lengths(taps, channels, x.ndim), strict=True))
+    )
+)
+ad.deflinear2(weighted_sum_p, _weighted_sum_transpose)
+batching.primitive_batchers[weighted_sum_p] = lambda args, dims, **static: (
+    weighted_sum_p.bind(jnp.moveaxis(args[0], dims[0], 0), **static),
+    0,
+)
+mlir.register_lowering(weighted_sum_p, mlir.lower_fun(_weighted_sum, multiple_results=False))

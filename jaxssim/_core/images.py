@@ -1,0 +1,120 @@
+"""A pair of images, and the sum u = x + y and the difference v = x - y from which SSIM is computed.
+
+Since var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, sum and difference say all that SSIM
+asks. The difference of two nearly equal images keeps every digit, which 1 minus a similarity near 1 does not.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxssim._core import xla
+
+
+class CentredImage(NamedTuple):
+    """An image less an offset near its values, so that the offset costs no product any digits."""
+
+    centred: jax.Array  # (*batch, *spatial, channels)
+    offset: jax.Array  # (*batch, 1, .., 1, channels)
+    weight: jax.Array | None = None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
+
+
+class ImagePair(NamedTuple):
+    """Two images as they came, but for the order of their axes. Sum and difference are computed where they are used."""
+
+    images: tuple[jax.Array, ...]  # x and y, (*batch, *spatial, channels), of any type
+    weight: jax.Array | None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
+    constants: tuple[jax.Array, ...]  # offsets (3, *batch, 1, .., 1, channels) of x, y and x - y; 1 / data range
+
+    def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
+        """Returns x + y and x - y in units of the data range."""
+        offsets, scale = self.constants
+        x, y = (fold(image.astype(scale.dtype)) for image in self.images)
+        offset_x, offset_y, offset_v = xla.repeat_along_row(offsets, x)
+        # Offsets go before any product: x - offset is exact near the offset, and x - y is where x and y are close.
+        u = ((x - offset_x) + (y - offset_y)) * scale[..., 0]
+        v = ((x - y) - offset_v) * scale[..., 0]
+        u, v = xla.materialize((u, v))
+        if self.weight is not None:
+            u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
+        channels = offsets.shape[-1]
+        return (
+            CentredImage(unfold(u, channels), (offsets[0] + offsets[1]) * scale, self.weight),
+            CentredImage(unfold(v, channels), offsets[2] * scale, self.weight),
+        )
+
+    def scaled_tangent(self, tangent: jax.Array) -> jax.Array:
+        """Returns, folded, the tangent of x + y that belongs to a tangent of x or y; that of x - y differs in sign."""
+        scale = self.constants[1]
+        folded = fold(tangent.astype(scale.dtype)) * scale[..., 0]
+        return folded if self.weight is None else jnp.where(fold(self.weight) > 0, folded, 0)
+
+
+class SumDifference(NamedTuple):
+    """The sum and the difference of two images, after padding or shrinking."""
+
+    images: tuple[jax.Array, ...]  # u and v, less their offsets
+    weight: jax.Array | None
+    constants: tuple[jax.Array, ...]  # the offsets of u and v
+
+    def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
+        """Returns x + y and x - y in units of the data range."""
+        (u, v), (offset_u, offset_v) = self.images, self.constants
+        return CentredImage(u, offset_u, self.weight), CentredImage(v, offset_v, self.weight)
+
+
+def map_images(function: Callable[..., CentredImage], pair: ImagePair | SumDifference, *options: Any) -> SumDifference:
+    """Returns sum and difference after a linear function of an image."""
+    u, v = (function(image, *options) for image in pair.sum_and_difference())
+    return SumDifference((u.centred, v.centred), u.weight, (u.offset, v.offset))
+
+
+def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """Returns a constant near the values of each image and channel: (images, *batch, 1, .., 1, channels).
+
+    It is the value nearest 0 that lies within the range of each of a few sparse grids of pixels. To subtract it keeps
+    the digits of images far from 0, and leaves dark regions of other images exact. Dead pixels and rows do not move it,
+    since they miss one of the grids. It is added back later, so it is a constant to derivatives.
+    """
+    axes = tuple(range(-1 - spatial_ndim, -1))
+    grid_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
+    sample = lax.stop_gradient(jnp.stack([_sparse_grids(image, spatial_ndim) for image in images]))
+    inside = True if weight is None else _sparse_grids(weight, spatial_ndim) > 0
+    least = jnp.where(inside, sample, jnp.inf).min(grid_axes)
+    most = jnp.where(inside, sample, -jnp.inf).max(grid_axes)
+    low = jnp.where(least == jnp.inf, -jnp.inf, least).max(axes)
+    high = jnp.where(most == -jnp.inf, jnp.inf, most).min(axes)
+    if weight is not None:  # the grids may miss the mask: then the range is that of all its pixels
+        least = jnp.stack([jnp.where(weight > 0, image, jnp.inf).min(axes) for image in images])
+        most = jnp.stack([jnp.where(weight > 0, image, -jnp.inf).max(axes) for image in images])
+        low, high = jnp.where(low == -jnp.inf, least, low), jnp.where(high == jnp.inf, most, high)
+    nearest = jnp.clip(jnp.zeros_like(low), low, high)
+    constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
+    return xla.materialize(jnp.expand_dims(constant, axes))
+
+
+def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
+    """Returns about 64 pixels of each of about 4 interleaved grids: (.., pixels, grids, pixels, grids, channels)."""
+    per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
+    last = image.ndim - 2
+    for axis in range(last, last - spatial_ndim, -1):  # explicit sharding infers the result of one split at a time
+        n = image.shape[axis]
+        step = max(1, n // per_axis)
+        grids_here = min(grids, -(-n // step))
+        count = -(-n // step) // grids_here
+        image = lax.slice_in_dim(image, 0, (count * grids_here - 1) * step + 1, step, axis)
+        image = image.reshape(*image.shape[:axis], count, grids_here, *image.shape[axis + 1 :])
+    return image
+
+
+def fold(image: jax.Array) -> jax.Array:
+    """Returns (.., width, channels) as (.., width * channels)."""
+    return image.reshape(*image.shape[:-2], image.shape[-2] * image.shape[-1])
+
+
+def unfold(image: jax.Array, channels: int) -> jax.Array:
+    """Returns (.., width * channels) as (.., width, channels)."""
+    return image.reshape(*image.shape[:-1], image.shape[-1] // channels, channels)

@@ -1,0 +1,28 @@
+"""Sums and means that keep their digits."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns a + b and its rounding error (Knuth 1969)."""
+    total = a + b
+    b_rounded = total - a
+    return total, (a - (total - b_rounded)) + (b - b_rounded)
+
+
+def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Returns the weighted mean over `axes`; 0 where all weights are 0. Both arrays have the same lengths there.
+
+    A sum over thousands of values rounds. So a first mean is subtracted, and the mean of what remains is added to it.
+    """
+    total = weight.sum(axes, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
+    pilot = lax.stop_gradient((values * share).sum(axes, keepdims=True))
+    return (pilot + ((values - pilot) * share).sum(axes, keepdims=True)).squeeze(axes)
+
+
+def channel_mean(values: jax.Array) -> jax.Array:
+    """Returns the mean over the last axis, which rounds neither a single channel nor equal ones."""
+    return values[..., 0] + (values - values[..., :1]).mean(-1)

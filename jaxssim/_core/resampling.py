@@ -1,0 +1,105 @@
+"""Padding, cropping and shrinking of images: linear functions that keep constants, so that offsets stay as they are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxssim._core.images import CentredImage, ImagePair, SumDifference, map_images
+from jaxssim.conventions import Downsample, Padding, Taps
+
+Shape = tuple[int, ...]
+
+
+def downsampled_shape(spatial: Shape, rule: Downsample | None) -> Shape:
+    """Returns the spatial shape of an image after `downsample`."""
+    factor = _downsample_factor(spatial, rule)
+    return tuple(n // factor if rule == "pool" else -(-n // factor) for n in spatial)
+
+
+def downsample_pair(
+    pair: ImagePair | SumDifference, rule: Downsample | None, spatial_ndim: int
+) -> ImagePair | SumDifference:
+    """Returns a pair shrunk by the rule of a convention."""
+    spatial = pair.images[0].shape[-1 - spatial_ndim : -1]
+    if rule is None or downsampled_shape(spatial, rule) == spatial:
+        return pair
+    return map_images(downsample, pair, rule, spatial_ndim)
+
+
+def downsample(image: CentredImage, rule: Downsample | None, spatial_ndim: int) -> CentredImage:
+    """Returns an image shrunk to about 256 pixels on its shorter side, by the rule of a convention."""
+    spatial = image.centred.shape[-1 - spatial_ndim : -1]
+    factor = _downsample_factor(spatial, rule)
+    if rule == "pool":
+        return block_mean(crop(image, tuple((0, n % factor) for n in spatial)), factor, 0, spatial_ndim)
+    return block_mean(image, factor, (factor - 1) // 2, spatial_ndim)
+
+
+def halve(image: CentredImage, spatial_ndim: int) -> CentredImage:
+    """Returns means of blocks of 2 pixels along each axis; the last pixel of an odd number counts twice."""
+    return block_mean(image, 2, 0, spatial_ndim)
+
+
+def block_mean(image: CentredImage, factor: int, before: int, spatial_ndim: int) -> CentredImage:
+    """Returns means of blocks of `factor` pixels along each axis, by the weight of a mask.
+
+    The first block starts `before` pixels before the image, which is mirrored at its edges.
+    """
+    if factor == 1:
+        return image
+    if image.weight is None:
+        return image._replace(centred=_block_mean(image.centred, factor, before, spatial_ndim))
+    weight = _block_mean(image.weight, factor, before, spatial_ndim)
+    weighted = _block_mean(image.centred * image.weight, factor, before, spatial_ndim)
+    return image._replace(centred=weighted / jnp.where(weight == 0, 1, weight), weight=weight)
+
+
+def pad_pair(pair: ImagePair | SumDifference, taps: Taps, padding: Padding) -> ImagePair | SumDifference:
+    """Returns a pair mirrored at its edges, so that every pixel has a window; as it is if padding is "valid"."""
+    return pair if padding == "valid" else map_images(pad, pair, taps, padding)
+
+
+def pad(image: CentredImage, taps: Taps, padding: Padding) -> CentredImage:
+    """Returns an image mirrored at its edges, so that every pixel has a window; as it is if padding is "valid"."""
+    if padding == "valid":
+        return image
+
+    def padded(array: jax.Array) -> jax.Array:
+        batch = [(0, 0)] * (array.ndim - len(taps) - 1)
+        widths = [(radius, radius) for radius in radii(taps)]
+        return jnp.pad(array, [*batch, *widths, (0, 0)], mode=padding)
+
+    return image._replace(centred=padded(image.centred), weight=None if image.weight is None else padded(image.weight))
+
+
+def crop(image: CentredImage, widths: tuple[tuple[int, int], ...]) -> CentredImage:
+    """Returns an image without some pixels before and after along each spatial axis."""
+    inside = (..., *(slice(before, -after or None) for before, after in widths), slice(None))
+    weight = None if image.weight is None else image.weight[inside]
+    return image._replace(centred=image.centred[inside], weight=weight)
+
+
+def radii(taps: Taps) -> tuple[int, ...]:
+    """Returns the number of pixels from a window's centre to its edge along each axis."""
+    return tuple(len(axis_taps) // 2 for axis_taps in taps)
+
+
+def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
+    """Returns shorter side / 256, rounded half to even ("pool") or half up ("wang"); at least 1."""
+    if rule is None:
+        return 1
+    return max(1, round(min(spatial) / 256) if rule == "pool" else (2 * min(spatial) + 256) // 512)
+
+
+def _block_mean(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
+    for axis in range(image.ndim - 1 - spatial_ndim, image.ndim - 1):
+        length = image.shape[axis]
+        after = max(0, -(-length // factor) * factor - length - before)
+        widths = [(0, 0)] * image.ndim
+        widths[axis] = (before, after)
+        image = jnp.pad(image, widths, mode="symmetric")
+        block = [1] * image.ndim
+        block[axis] = factor
+        image = lax.reduce_window(image, np.zeros((), image.dtype), lax.add, block, block, "VALID") / factor
+    return image

@@ -1,0 +1,104 @@
+"""Images cut into tiles that stay in the cache: groups of small images, or bands of rows of large ones."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxssim._core import xla
+from jaxssim._core.images import ImagePair, SumDifference
+from jaxssim.conventions import Taps
+
+MAX_TILE = 2**19
+"""The most values that a tile takes from each image of a pair."""
+MIN_TILE = 2**16
+"""Below this size the overhead of the loop exceeds its work."""
+
+
+class Tiles(NamedTuple):
+    """How a batch of images is cut: a tile is one band of rows of each image of one group."""
+
+    groups: int
+    bands: int
+
+
+def choose_tiles(pair: ImagePair | SumDifference, taps: Taps, min_rows: int, min_bands: int = 1) -> Tiles:
+    """Returns equal tiles that cover the images, in at least `min_bands` bands if each can have `min_rows` rows."""
+    if len(taps) == 1:
+        return Tiles(1, 1)
+    *batch, height = (n if isinstance(n, int) else 1 for n in pair.images[0].shape[: -len(taps)])
+    row = math.prod(pair.images[0].shape[-len(taps) :])
+    *leading, images = batch or [1]
+    per_group = _images_per_group(images, math.prod(leading) * height * row)
+    groups = max(1, images // max(1, per_group))
+    fitting_rows = MAX_TILE // max(1, math.prod(leading) * per_group * row)
+    rows = max(min_rows, min(height // -(-min_bands // groups), fitting_rows))
+    return Tiles(groups, max(1, height // rows))
+
+
+def _images_per_group(images: int, size: int) -> int:
+    """Returns how many images of `size` values make up a group: a divisor of `images`, at most a quarter of a tile.
+
+    It is a multiple of the number of devices where possible, so that a batch that is sharded over them stays sharded.
+    """
+    least = jax.device_count() if images % jax.device_count() == 0 else 1
+    most = max(MAX_TILE // 4, least * size)  # small groups keep the working memory of a training step small
+    fitting = [n for n in range(least, images + 1, least) if images % n == 0 and n * size <= most]
+    return fitting[-1] if fitting and fitting[-1] * size >= MIN_TILE else images
+
+
+def split_batch(arrays: Any, groups: int, taps: Taps) -> Any:
+    """Returns arrays with their last batch axis split into (images of a group, groups); an axis of 1 into (1, 1)."""
+    axis = -2 - len(taps)
+
+    def split(array: jax.Array) -> jax.Array:
+        if groups == 1:
+            return jnp.expand_dims(array, axis)
+        return array.reshape(*array.shape[:axis], -1, min(groups, array.shape[axis]), *array.shape[axis + 1 :])
+
+    return jax.tree.map(split, arrays)
+
+
+def slice_tile(arrays: Any, taps: Taps, group: jax.Array, first: jax.Array, rows: int) -> Any:
+    """Returns some rows of one group's images, of arrays that `split_batch` has split; an axis of 1 is broadcast."""
+
+    def sliced(array: jax.Array) -> jax.Array:
+        axis = array.ndim - 1 - len(taps)
+        band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
+        return lax.dynamic_index_in_dim(band, group, axis - 1, keepdims=False)
+
+    return jax.tree.map(sliced, arrays)
+
+
+def update_tile(
+    array: jax.Array, tile: jax.Array, tiles: Tiles, taps: Taps, group: jax.Array, first: jax.Array
+) -> jax.Array:
+    """Returns `array` with some rows of one group's images replaced by `tile`."""
+    split = split_batch(array, tiles.groups, taps)
+    axis = split.ndim - 1 - len(taps)
+    start = [jnp.zeros_like(group)] * split.ndim
+    start[axis - 1 : axis + 1] = group, first
+    return lax.dynamic_update_slice(split, jnp.expand_dims(tile, axis - 1), start).reshape(array.shape)
+
+
+def owned_weight(
+    band: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int
+) -> jax.Array:
+    """Returns the weight of a tile's windows, 0 for those that another band owns: every window has one owner."""
+    shape = [1] * values.ndim
+    shape[axis] = values.shape[axis]
+    row = first + lax.broadcasted_iota(jnp.int32, shape, values.ndim + axis)
+    return jnp.where((band * rows <= row) & (row < (band + 1) * rows), weight, 0).astype(values.dtype)
+
+
+def scan_tiles(function: Callable[[Any, jax.Array, jax.Array], tuple[Any, Any]], init: Any, tiles: Tiles) -> Any:
+    """Returns `lax.scan` of `function(carry, group, band)` over all tiles."""
+
+    def of_tile(carry: Any, i: jax.Array) -> tuple[Any, Any]:
+        i = xla.on_all_cores(i)
+        return function(carry, i // tiles.bands, i % tiles.bands)
+
+    return lax.scan(of_tile, init, jnp.arange(tiles.groups * tiles.bands))

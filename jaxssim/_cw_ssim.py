@@ -1,0 +1,246 @@
+"""CW-SSIM: phases compared in the bands of a complex wavelet transform (Wang & Simoncelli 2005; Sampat, Wang, Gupta,
+Bovik & Markey 2009). A small shift or rotation turns all phases of a band alike; a change of structure does not.
+
+Over a window, with the sum s = c_x + c_y and the difference d = c_x - c_y of the coefficients, let
+
+    D = mean |d|²        S = mean |s|²        J = mean Im(d conj(s))        T = D + S
+
+The index is v = 2 |mean c_x conj(c_y)| / mean(|c_x|² + |c_y|²) = √((S - D)² + 4 J²) / T, so that
+
+    1 - v = 4 (D S - J²) / (T² (1 + v))
+
+which keeps every digit for images that are nearly equal or nearly opposite, where 1 minus v does not.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxssim._core.filtering import weighted_sum
+from jaxssim._core.formulas import quotient
+from jaxssim._core.numerics import two_sum, weighted_mean
+from jaxssim._inputs import LAST, Layout, check_images, is_integer, split_shape, statistics_dtype
+from jaxssim._pyramid import analytic_bands, channels_first, check_pyramid
+
+WINDOW = 7
+
+
+class Setting(NamedTuple):
+    """Which coefficients are compared. Static."""
+
+    levels: int = 4
+    orientations: int = 8
+    guard: int = 0
+
+
+class Bands(NamedTuple):
+    """The coefficients of one image that CW-SSIM compares."""
+
+    coefficients: jax.Array  # (*batch, channels, orientations, 2, height, width), in units of `unit`
+    unit: jax.Array  # (*batch, channels), powers of 2
+
+
+def cw_ssim(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    levels: int = 4,
+    orientations: int = 8,
+    guard: int = 0,
+    k: float = 0.0,
+    channel_axis: int | None = LAST,
+) -> jax.Array:
+    """Returns the complex-wavelet structural similarity of each pair of images (Sampat et al. 2009).
+
+    Small shifts and rotations hardly change it. It compares the coarsest level of a complex steerable pyramid over
+    windows of 7x7 coefficients, weights the windows by a Gaussian around the image's centre, and averages orientations
+    and channels. Neither the mean of an image nor its sign matters. Two bands that hold nothing but rounding errors, as
+    those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also for identical or
+    flat images. The transform is in float32, or in float64 where an image is. Images need more than
+    6 * 2^(levels - 1) pixels a side.
+
+    Args:
+        x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
+        y: Images of the shape of `x`; of its type too, unless both are floating.
+        levels: Levels of the pyramid, one octave each; at least 1. More levels forgive larger shifts.
+        orientations: Orientations of the pyramid; at least 1.
+        guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
+        k: Stabilises bands of little energy; at least 0, in the square of the coefficients' units.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+
+    Returns:
+        (*batch,), within [0, 1]; 1 for identical images.
+
+    Raises:
+        ValueError: If shapes or types differ, images are too small for `levels` and `guard`, or another argument is out
+            of its range.
+
+    Example:
+        >>> x = jax.random.uniform(jax.random.key(0), (64, 64))
+        >>> print(f"{jaxssim.cw_ssim(x, jnp.roll(x, 1, axis=1), levels=3, channel_axis=None):.2f}")
+        0.99
+    """
+    return 1 - one_minus_cw_ssim(*prepare_cw_ssim(x, y, levels, orientations, guard, k, channel_axis), channel_axis)
+
+
+def cw_ssim_loss(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    levels: int = 4,
+    orientations: int = 8,
+    guard: int = 0,
+    k: float = 0.0,
+    channel_axis: int | None = LAST,
+) -> jax.Array:
+    """Returns the mean over the batch of 1 - CW-SSIM, a loss to minimise, precise however close to 0.
+
+    It follows `cw_ssim` in everything else.
+
+    Args:
+        x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
+        y: Images of the shape of `x`; of its type too, unless both are floating.
+        levels: Levels of the pyramid, one octave each; at least 1. More levels forgive larger shifts.
+        orientations: Orientations of the pyramid; at least 1.
+        guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
+        k: Stabilises bands of little energy; at least 0, in the square of the coefficients' units.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+
+    Returns:
+        A scalar within [0, 1]; 0 for identical images.
+
+    Raises:
+        ValueError: As `cw_ssim`.
+
+    Example:
+        >>> x = jax.random.uniform(jax.random.key(0), (64, 64))
+        >>> loss = lambda y: jaxssim.cw_ssim_loss(x, y, levels=3, channel_axis=None)
+        >>> jax.grad(loss)(x**2).shape
+        (64, 64)
+    """
+    checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, channel_axis)
+    return one_minus_cw_ssim(*checked, channel_axis).mean()
+
+
+def prepare_cw_ssim(
+    x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, channel_axis: int | None
+) -> tuple[Any, Any, np.ndarray, Setting]:
+    """Returns both images, k in the type of the statistics, and the setting; or raises a ValueError."""
+    layout = Layout(2, channel_axis)
+    x, y = check_images(x, y, layout)
+    check_pyramid(levels, orientations)
+    if not (is_integer(guard) and guard >= 0):
+        raise ValueError(f"guard must be a number of pixels, an integer of at least 0, got {guard!r}")
+    if isinstance(k, bool) or not (isinstance(k, float | int | np.floating | np.integer) and 0 <= k < math.inf):
+        raise ValueError(f"k must be a finite number of at least 0, got {k!r}; the paper uses 0")
+    _, spatial = split_shape(x.shape, layout)
+    fitting = [n for n in range(1, levels + 1) if min(spatial) >= _smallest_side(n, guard)]
+    if levels not in fitting:
+        raise ValueError(
+            f"x and y have spatial shape {spatial}, too small for levels={levels} and guard={guard}: a window of "
+            f"{WINDOW}x{WINDOW} coefficients must be left; pass images of at least {_smallest_side(levels, guard)} "
+            f"pixels a side, or {f'levels of at most {max(fitting)}' if fitting else 'a smaller guard'}"
+        )
+    # One type, whatever kind of number came: a new value must not recompile.
+    k = np.asarray(min(k, float(jnp.finfo(np.float32).max)), statistics_dtype(x, y))
+    return x, y, k, Setting(int(levels), int(orientations), int(guard))
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def one_minus_cw_ssim(
+    x: jax.Array, y: jax.Array, k: jax.Array, setting: Setting, channel_axis: int | None
+) -> jax.Array:
+    """Returns 1 - CW-SSIM from the bands of sum and difference: the bands of a small difference keep their digits."""
+    dtype = statistics_dtype(x, y)
+    x, y = (channels_first(image.astype(dtype), channel_axis) for image in (x, y))
+    unit = jnp.maximum(_unit(x, setting), _unit(y, setting))
+    x, y = (image / unit[..., None, None] for image in (x, y))
+    s, d = _coefficients(jnp.stack([_centred_sum(x, y), _centred_sum(x, -y)]), setting)
+    return _one_minus_similarity(s, d, k, unit)
+
+
+def bands(image: jax.Array, setting: Setting) -> Bands:
+    """Returns the coefficients of floating images (*batch, channels, height, width) that CW-SSIM compares."""
+    unit = _unit(image, setting)
+    image = image / unit[..., None, None]
+    return Bands(_coefficients(_centred_sum(image, jnp.zeros_like(image)), setting), unit)
+
+
+def one_minus_cw_ssim_of_bands(x: Bands, y: Bands, k: jax.Array) -> jax.Array:
+    """Returns 1 - CW-SSIM of each pair of images from the bands of each image: (*batch,)."""
+    unit = jnp.maximum(x.unit, y.unit)
+    # Units are powers of 2, so that this rounds nothing.
+    a, b = (z.coefficients * (z.unit / unit)[..., None, None, None, None] for z in (x, y))
+    return _one_minus_similarity(a + b, a - b, k, unit)
+
+
+def _one_minus_similarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Array) -> jax.Array:
+    """Returns the mean over windows, orientations and channels of (1 - v) T / (T + 2 k)."""
+    (s_re, s_im), (d_re, d_im) = (jnp.moveaxis(z, -3, 0) for z in (s, d))
+    products = jnp.stack([d_re**2 + d_im**2, s_re**2 + s_im**2, d_im * s_re - d_re * s_im])
+    products = weighted_sum(products, ((1 / WINDOW,) * WINDOW,) * 2)
+    total = products[:1] + products[1:2]
+    # A window with less energy than the last digit of the image's values holds rounding errors alone: it counts as 1.
+    silent = total <= jnp.finfo(s.dtype).eps ** 2
+    total = jnp.where(silent, 1, total)
+    one_minus_v = _one_minus_v(*quotient(jnp.where(silent, 0, products), total))
+    # A k of 2^100 units² outweighs any energy, and its square does not overflow.
+    root = jnp.minimum(jnp.sqrt(k) / unit, 2.0**50)[..., None, None, None]
+    return _mean_of_windows(one_minus_v * quotient(total[0], total[0] + 2 * root**2), s.shape[-2] / 4)
+
+
+def _one_minus_v(d: jax.Array, s: jax.Array, j: jax.Array) -> jax.Array:
+    """Returns 1 - v from D, S and J in units of T."""
+    # The derivative of the root is infinite at 0. The bound, below the digits of d and s, makes it 0 there.
+    v = jnp.sqrt(jnp.maximum((s - d) ** 2 + 4 * j**2, jnp.finfo(d.dtype).eps ** 2))
+    determinant = d * s - j**2
+    return 4 * jnp.where(determinant < 0, 0, determinant) / (1 + v)
+
+
+def _mean_of_windows(values: jax.Array, sigma: float) -> jax.Array:
+    """Returns the mean of (*batch, channels, orientations, height, width), weighted by a Gaussian: (*batch,)."""
+    height, width = values.shape[-2:]
+    weights = jnp.expand_dims(jnp.asarray(_gaussian(height, width, sigma), values.dtype), range(values.ndim - 2))
+    mean = weighted_mean(values, weights, (-2, -1)).mean((-2, -1))
+    return jnp.where(mean > 1, 1, mean)
+
+
+def _unit(image: jax.Array, setting: Setting) -> jax.Array:
+    """Returns for each channel a power of 2 about as large as its largest coefficient; constant to derivatives."""
+    largest = lax.stop_gradient(jnp.abs(image).max((-2, -1)))
+    # Images without a normal number keep the unit 1, since the inverse of a subnormal unit overflows.
+    _, exponent = jnp.frexp(jnp.where(largest < jnp.finfo(image.dtype).tiny, 1, largest))
+    return jnp.ldexp(jnp.ones_like(largest), exponent + 2 * (setting.levels - 1))
+
+
+def _centred_sum(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Returns x + y less its mean, exact to the last digit of the result; the bands do not see the mean."""
+    # Where the mean is far larger than the rest, the rounding error of the sum is as large as the rest.
+    total, rounding = two_sum(x, y)
+    return (total - lax.stop_gradient(total.mean((-2, -1), keepdims=True))) + lax.stop_gradient(rounding)
+
+
+def _coefficients(image: jax.Array, setting: Setting) -> jax.Array:
+    """Returns the coarsest level without the guard: (..., orientations, 2, height, width)."""
+    coefficients = analytic_bands(image, setting.levels, setting.orientations)
+    border = setting.guard // 2 ** (setting.levels - 1)
+    height, width = coefficients.shape[-2:]
+    return coefficients[..., border : height - border, border : width - border]
+
+
+def _gaussian(height: int, width: int, sigma: float) -> np.ndarray:
+    """Returns a Gaussian around the centre, of sum 1: (height, width)."""
+    y, x = (np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / sigma) ** 2) for n in (height, width))
+    return np.outer(y / y.sum(), x / x.sum())
+
+
+def _smallest_side(levels: int, guard: int | np.integer) -> int:
+    """Returns how many pixels a side leave one window at the coarsest level."""
+    step = 2 ** (levels - 1)
+    return (WINDOW - 1 + 2 * (int(guard) // step)) * step + 1

@@ -1,0 +1,203 @@
+"""Errors that compare one pixel at a time, MSE, MAE and PSNR, and the luma of colour images."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxssim._inputs import (
+    INTEGER_RANGES,
+    LAST,
+    Layout,
+    canonical_data_range,
+    canonical_image,
+    check_data_range,
+    check_image,
+    check_images,
+    split_shape,
+    statistics_dtype,
+)
+
+# ITU-R BT.601 weights of red, green and blue, in thousandths of an 8-bit step.
+STUDIO_RANGE = (65481, 128553, 24966)  # black is 16, white is 235
+FULL_RANGE = (76245, 149685, 29070)  # 0.299, 0.587 and 0.114 of 255; black is 0, white is 255
+
+
+def mse(
+    x: ArrayLike, y: ArrayLike, *, crop_border: int = 0, spatial_ndim: int = 2, channel_axis: int | None = LAST
+) -> jax.Array:
+    """Returns the mean squared error of each pair of images.
+
+    Args:
+        x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
+        y: Images of the shape of `x`; of its type too, unless both are floating.
+        crop_border: Pixels to leave out along each side.
+        spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+
+    Returns:
+        (*batch,), at least 0, in the square of the images' units.
+
+    Raises:
+        ValueError: If shapes or types differ, a type is not listed, or axes are missing.
+
+    Example:
+        >>> float(jaxssim.mse(jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.5)))
+        0.25
+    """
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    return _mean_of_differences(jnp.square, *check_images(x, y, layout), layout)
+
+
+def mae(
+    x: ArrayLike, y: ArrayLike, *, crop_border: int = 0, spatial_ndim: int = 2, channel_axis: int | None = LAST
+) -> jax.Array:
+    """Returns the mean absolute error of each pair of images.
+
+    Args:
+        x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
+        y: Images of the shape of `x`; of its type too, unless both are floating.
+        crop_border: Pixels to leave out along each side.
+        spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+
+    Returns:
+        (*batch,), at least 0, in the images' units.
+
+    Raises:
+        ValueError: As `mse`.
+
+    Example:
+        >>> float(jaxssim.mae(jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.5)))
+        0.5
+    """
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    return _mean_of_differences(jnp.abs, *check_images(x, y, layout), layout)
+
+
+def psnr(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    data_range: ArrayLike | None = None,
+    crop_border: int = 0,
+    spatial_ndim: int = 2,
+    channel_axis: int | None = LAST,
+) -> jax.Array:
+    """Returns the peak signal-to-noise ratio of each pair of images, 10 log10(data_range² / MSE).
+
+    Args:
+        x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
+        y: Images of the shape of `x`; of its type too, unless both are floating.
+        data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
+        crop_border: Pixels to leave out along each side.
+        spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+
+    Returns:
+        (*batch,), in decibels; infinite for identical images, where the derivative is 0.
+
+    Raises:
+        ValueError: As `mse`, or if `data_range` is missing or not positive.
+
+    Example:
+        >>> x, y = jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.1)
+        >>> print(f"{jaxssim.psnr(x, y, data_range=1.0):.2f} dB")
+        20.00 dB
+    """
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    a, b = check_images(x, y, layout)
+    batch, _ = split_shape(a.shape, layout)
+    return _psnr(a, b, check_data_range(data_range, a, b, batch), layout)
+
+
+def luma(
+    rgb: ArrayLike, *, data_range: float | None = None, full_range: bool = False, channel_axis: int = -1
+) -> jax.Array:
+    """Returns the luma of gamma-corrected RGB by ITU-R BT.601, the first channel of MATLAB's `rgb2ycbcr`.
+
+    Papers on super-resolution compare luma, without a border of as many pixels as the scale:
+
+        x, y = jaxssim.luma(image), jaxssim.luma(upscaled)
+        psnr, ssim = (f(x, y, channel_axis=None, crop_border=scale) for f in (jaxssim.psnr, jaxssim.ssim))
+
+    Args:
+        rgb: Images (..., 3) from 0 to `data_range`: uint8, uint16, float16, bfloat16, float32 or float64.
+        data_range: The value of white in floating images, for instance 1.0 or 255.0. Integer types bring their own.
+        full_range: False scales to the studio range, as MATLAB does: black is 16 / 255 of the data range and white is
+            235 / 255. True keeps black at 0 and white at `data_range`.
+        channel_axis: Axis of red, green and blue, negative.
+
+    Returns:
+        The shape of `rgb` without `channel_axis`, in its type. Integers are rounded to the nearest, halves up, as in
+        MATLAB.
+
+    Raises:
+        ValueError: If the axis does not have length 3, a type is not listed, or `data_range` is missing or not
+            positive.
+
+    Example:
+        >>> white = jnp.full((1, 1, 3), 255, jnp.uint8)
+        >>> int(jaxssim.luma(white)[0, 0]), int(jaxssim.luma(white, full_range=True)[0, 0])
+        (235, 255)
+    """
+    image = check_image("rgb", rgb, Layout(1, channel_axis))
+    if channel_axis is None or image.shape[channel_axis] != 3:
+        raise ValueError(
+            f"rgb must hold red, green and blue along channel_axis, got the shape {image.shape} with "
+            f"channel_axis={channel_axis}"
+        )
+    limit = INTEGER_RANGES.get(str(image.dtype), data_range)
+    if data_range not in (None, limit):
+        raise ValueError(
+            f"data_range of {image.dtype} images is {limit}, got {data_range}; convert them to float32 for another"
+        )
+    return _luma(image, check_data_range(limit, image, image, ()), bool(full_range), channel_axis)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _mean_of_differences(
+    function: Callable[[jax.Array], jax.Array], x: jax.Array, y: jax.Array, layout: Layout
+) -> jax.Array:
+    """Returns the mean of a function of the differences of each pair of images."""
+    return function(_differences(x, y, layout)).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _psnr(x: jax.Array, y: jax.Array, data_range: jax.Array, layout: Layout) -> jax.Array:
+    differences = _differences(x, y, layout)
+    differences = differences / canonical_data_range(data_range, differences, layout)
+    axes = tuple(range(-1 - layout.spatial_ndim, 0))
+    # Squares of very small differences underflow in float32, so differences are divided by the largest first.
+    largest = lax.stop_gradient(jnp.abs(differences).max(axes, keepdims=True))
+    identical = largest == 0
+    largest = jnp.where(identical, 1, largest)
+    error = jnp.square(differences / largest).mean(axes)
+    # The derivative of log at 0 is infinite, and infinity times the error's derivative of 0 is NaN: log never sees 0.
+    identical, largest = identical.squeeze(axes), largest.squeeze(axes)
+    decibels = -10 * jnp.log10(jnp.where(identical, 1, error)) - 20 * jnp.log10(largest)
+    return jnp.where(identical, jnp.inf, decibels)
+
+
+def _differences(x: jax.Array, y: jax.Array, layout: Layout) -> jax.Array:
+    dtype = statistics_dtype(x, y)
+    x, y = (canonical_image(image, layout).astype(dtype) for image in (x, y))
+    return x - y
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _luma(rgb: jax.Array, data_range: jax.Array, full_range: bool, channel_axis: int) -> jax.Array:
+    red, green, blue = jnp.moveaxis(rgb, channel_axis, 0)
+    weights, black = (FULL_RANGE, 0) if full_range else (STUDIO_RANGE, 16)
+    if jnp.issubdtype(rgb.dtype, jnp.integer):
+        # Exact in 32 bits: every value is 256 h + l, and the weights sum to less than 2^18.
+        parts = [[c.astype(jnp.uint32) >> 8, c.astype(jnp.uint32) & 255] for c in (red, green, blue)]
+        high, low = (sum(w * part[i] for w, part in zip(weights, parts, strict=True)) for i in (0, 1))
+        rounded = 256 * (high // 255000) + (256 * (high % 255000) + low + 127500) // 255000
+        return (rounded + black * jnp.iinfo(rgb.dtype).max // 255).astype(rgb.dtype)
+    dtype = statistics_dtype(rgb, rgb)
+    scaled = sum(w / 255000 * c.astype(dtype) for w, c in zip(weights, (red, green, blue), strict=True))
+    return (scaled + black / 255 * data_range).astype(rgb.dtype)
