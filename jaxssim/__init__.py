@@ -1,6 +1,7 @@
 """Structural similarity in JAX: exact in float32, fast, differentiable to any order.
 
-Modules whose name starts with an underscore are private; `jaxssim._core` tells what each of them does.
+Modules whose name starts with an underscore are private. The docstring of `jaxssim._core` says what the modules of that
+package do.
 """
 
 from jaxssim import conventions, metrics

@@ -35,7 +35,7 @@ def ssim_components(
 ) -> Components:
     """Returns luminance, contrast and structure at every window, with C3 = C2 / 2 as in the paper.
 
-    It follows `ssim_map` in everything else. The derivative of a standard deviation is infinite at 0; here it is 0.
+    Everything else is as in `ssim_map`. The derivative of a standard deviation is infinite at 0; here it is 0.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -45,7 +45,7 @@ def ssim_components(
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         `Components` of three maps of the shape of `ssim_map`, within [-1, 1]. Luminance is 1 where the windows' means
@@ -70,8 +70,8 @@ def _components(checked: CheckedInputs, convention: Convention, layout: Layout) 
     u, v = pair_of_map(checked, convention, layout).sum_and_difference()
     x, y = u._replace(centred=(u.centred + v.centred) / 2), u._replace(centred=(u.centred - v.centred) / 2)
     bessel = formulas.bessel_correction(convention, taps)
-    at_windows = statistics.statistics_of(u, v, taps)
-    sigma_x, sigma_y = (_square_root(bessel * statistics.moments(image, taps)[1]) for image in (x, y))
+    at_windows = statistics.statistics_of_sum_difference(u, v, taps)
+    sigma_x, sigma_y = (_square_root(bessel * statistics.moments_of_image(image, taps)[1]) for image in (x, y))
     squared_difference = (sigma_x - sigma_y) ** 2
     one_minus = Components(
         formulas.one_minus_luminance(at_windows, convention, taps),

@@ -1,11 +1,11 @@
 """CW-SSIM: phases compared in the bands of a complex wavelet transform (Wang & Simoncelli 2005; Sampat, Wang, Gupta,
-Bovik & Markey 2009). A small shift or rotation turns all phases of a band alike; a change of structure does not.
+Bovik & Markey 2009). A small shift or rotation shifts all phases of a band equally; a change of structure does not.
 
 Over a window, with the sum s = c_x + c_y and the difference d = c_x - c_y of the coefficients, let
 
     D = mean |d|²        S = mean |s|²        J = mean Im(d conj(s))        T = D + S
 
-The index is v = 2 |mean c_x conj(c_y)| / mean(|c_x|² + |c_y|²) = √((S - D)² + 4 J²) / T, so that
+CW-SSIM is v = 2 |mean c_x conj(c_y)| / mean(|c_x|² + |c_y|²) = √((S - D)² + 4 J²) / T, so that
 
     1 - v = 4 (D S - J²) / (T² (1 + v))
 
@@ -60,19 +60,19 @@ def cw_ssim(
 
     Small shifts and rotations hardly change it. It compares the coarsest level of a complex steerable pyramid over
     windows of 7x7 coefficients, weights the windows by a Gaussian around the image's centre, and averages orientations
-    and channels. Neither the mean of an image nor its sign matters. Two bands that hold nothing but rounding errors, as
-    those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also for identical or
-    flat images. The transform is in float32, or in float64 where an image is. Images need more than
-    6 * 2^(levels - 1) pixels a side.
+    and channels. Neither the mean of an image nor its sign matters. Two windows that hold nothing but rounding errors,
+    as those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also for identical or
+    flat images. The transform is in float32, or in float64 where an image is. Images need more than 6 * 2^(levels - 1)
+    pixels a side.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
-        levels: Levels of the pyramid, one octave each; at least 1. More levels forgive larger shifts.
+        levels: Levels of the pyramid, one octave each; at least 1. More levels tolerate larger shifts.
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
-        k: Stabilises bands of little energy; at least 0, in the square of the coefficients' units.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), within [0, 1]; 1 for identical images.
@@ -101,16 +101,16 @@ def cw_ssim_loss(
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - CW-SSIM, a loss to minimise, precise however close to 0.
 
-    It follows `cw_ssim` in everything else.
+    Everything else is as in `cw_ssim`.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
-        levels: Levels of the pyramid, one octave each; at least 1. More levels forgive larger shifts.
+        levels: Levels of the pyramid, one octave each; at least 1. More levels tolerate larger shifts.
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
-        k: Stabilises bands of little energy; at least 0, in the square of the coefficients' units.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         A scalar within [0, 1]; 0 for identical images.
@@ -175,7 +175,7 @@ def bands(image: jax.Array, setting: Setting) -> Bands:
 def one_minus_cw_ssim_of_bands(x: Bands, y: Bands, k: jax.Array) -> jax.Array:
     """Returns 1 - CW-SSIM of each pair of images from the bands of each image: (*batch,)."""
     unit = jnp.maximum(x.unit, y.unit)
-    # Units are powers of 2, so that this rounds nothing.
+    # Units are powers of 2, so that these products are exact.
     a, b = (z.coefficients * (z.unit / unit)[..., None, None, None, None] for z in (x, y))
     return _one_minus_similarity(a + b, a - b, k, unit)
 
@@ -186,7 +186,7 @@ def _one_minus_similarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Ar
     products = jnp.stack([d_re**2 + d_im**2, s_re**2 + s_im**2, d_im * s_re - d_re * s_im])
     products = weighted_sum(products, ((1 / WINDOW,) * WINDOW,) * 2)
     total = products[:1] + products[1:2]
-    # A window with less energy than the last digit of the image's values holds rounding errors alone: it counts as 1.
+    # A window with less energy than the last digit of the image holds rounding errors alone: its similarity is 1.
     silent = total <= jnp.finfo(s.dtype).eps ** 2
     total = jnp.where(silent, 1, total)
     one_minus_v = _one_minus_v(*quotient(jnp.where(silent, 0, products), total))
@@ -212,7 +212,7 @@ def _mean_of_windows(values: jax.Array, sigma: float) -> jax.Array:
 
 
 def _unit(image: jax.Array, setting: Setting) -> jax.Array:
-    """Returns for each channel a power of 2 about as large as its largest coefficient; constant to derivatives."""
+    """Returns for each channel a power of 2 that bounds its coefficients, about; constant to derivatives."""
     largest = lax.stop_gradient(jnp.abs(image).max((-2, -1)))
     # Images without a normal number keep the unit 1, since the inverse of a subnormal unit overflows.
     _, exponent = jnp.frexp(jnp.where(largest < jnp.finfo(image.dtype).tiny, 1, largest))

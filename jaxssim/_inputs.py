@@ -1,6 +1,7 @@
-"""What the public functions accept, the errors that say what to pass instead, and the one order of axes behind them.
+"""What the public functions accept, the errors that say what to pass instead, and the axes that `_core` expects.
 
-The checks run before `jax.jit`, on arrays as they came; `canonical_...` and `CheckedInputs.image_pair` run under it.
+`prepare` and the checks run before `jax.jit`, on arrays in any order of axes. `canonical_...` and
+`CheckedInputs.image_pair` put the axes into order, under `jax.jit`.
 """
 
 import numbers
@@ -50,19 +51,19 @@ class CheckedInputs(NamedTuple):
         scale = 1 / canonical_data_range(self.data_range, x.astype(dtype), layout)
         weight = None if self.mask is None else _canonical_mask(self.mask, x.astype(dtype), self.x.shape, layout)
         a, b = x.astype(dtype), y.astype(dtype)
-        return ImagePair((x, y), weight, (offsets((a, b, a - b), weight, layout.spatial_ndim), scale))
+        return ImagePair((x, y), weight, offsets((a, b, a - b), weight, layout.spatial_ndim), scale)
 
 
 def prepare(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, layout: Layout) -> CheckedInputs:
-    """Returns what SSIM and its relatives compare as arrays, or raises a ValueError that says what to pass."""
+    """Returns the checked inputs of SSIM and its relatives, or raises a ValueError that says what to pass."""
     check_convention(convention)
     x, y = check_images(x, y, layout)
     batch, spatial = split_shape(x.shape, layout)
     _check_window_fits(downsampled_shape(spatial, convention.downsample), convention)
     if mask is not None and convention.covariance == "sample":
         raise ValueError(
-            "mask does not go with a convention of sample covariance, since a window under a mask has no fixed number "
-            'of pixels; pass dataclasses.replace(convention, covariance="population")'
+            "mask cannot be combined with sample covariance: a window under a mask has no fixed number of pixels; "
+            'pass dataclasses.replace(convention, covariance="population")'
         )
     return CheckedInputs(x, y, check_data_range(data_range, x, y, batch), _check_mask(mask, x.shape, layout))
 
@@ -95,14 +96,14 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
         raise ValueError(f"{name} has shape {image.shape}, which holds no pixels; pass images of at least one pixel")
     if not (is_integer(layout.crop_border) and layout.crop_border >= 0 and min(spatial) > 2 * layout.crop_border):
         raise ValueError(
-            f"crop_border must be a number of pixels, at least 0 and less than half of the spatial shape {spatial}, "
+            f"crop_border must be a number of pixels, at least 0 and less than half of the shortest side of {spatial}, "
             f"got {layout.crop_border!r}"
         )
     return image
 
 
 def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
-    """Returns `data_range` in the type of the statistics; its values are checked unless they are traced."""
+    """Returns `data_range` in the type of the statistics; its values are checked if this process can read them."""
     if data_range is None:
         if str(x.dtype) not in INTEGER_RANGES:
             raise ValueError(
@@ -138,7 +139,7 @@ def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
     listed = np.asarray(values).tolist() if isinstance(values, np.ndarray) else values
     valid = isinstance(listed, list | tuple) and len(listed) > 0
     if not (valid and all(isinstance(value, numbers.Real) and 0 < float(value) < 1e6 for value in listed)):
-        raise ValueError(f"{name} must be a tuple of positive numbers, {hint}; got {values!r}")
+        raise ValueError(f"{name} must be a tuple of positive numbers below 1e6, {hint}; got {values!r}")
     return tuple(map(float, listed))
 
 
@@ -161,7 +162,7 @@ def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) ->
 def _canonical_mask(mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layout: Layout) -> jax.Array:
     """Returns a mask as weights (*batch or 1s, *spatial, channels) within [0, 1], NaN where a weight is not valid.
 
-    `x` is the canonical image and `shape` its shape before. The weights are constant to derivatives.
+    `x` is the canonical image, `shape` the shape of the image as it was passed. Derivatives ignore the weights.
     """
     has_channels = mask.shape == shape and layout.channel_axis is not None
     mask = canonical_image(mask, layout if has_channels else layout._replace(channel_axis=None)).astype(x.dtype)
@@ -174,7 +175,7 @@ def _canonical_mask(mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layou
 
 
 def _is_valid_range(value: Any, dtype: np.dtype) -> Any:
-    """Returns whether a data range is positive and finite, and `dtype` holds its reciprocal to every digit."""
+    """Returns whether a data range is positive and finite, and its reciprocal a normal number of `dtype`."""
     smallest = float(jnp.finfo(dtype).tiny)
     return (value >= smallest) & (value <= 1 / smallest)
 
@@ -244,7 +245,7 @@ def _check_window_fits(spatial: Shape, convention: Convention) -> None:
 
 
 def _check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
-    """Returns `mask` as an array; its values are checked unless they are traced."""
+    """Returns `mask` as an array; its values are checked if this process can read them."""
     if mask is None:
         return None
     mask = as_array(mask)

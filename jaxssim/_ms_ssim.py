@@ -14,9 +14,9 @@ from jax.typing import ArrayLike
 from jaxssim import conventions
 from jaxssim._core import formulas, images, resampling, statistics
 from jaxssim._core.averaging import mean_of_formula, mean_over_windows
-from jaxssim._core.derivatives import jit_with_own_jvp
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import ImagePair, SumDifference
+from jaxssim._core.images import Pair
+from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
 from jaxssim._inputs import LAST, CheckedInputs, Layout, check_convention, check_positive, prepare, split_shape
 from jaxssim.conventions import Convention, Gaussian
@@ -42,13 +42,13 @@ def ms_ssim(
     """Returns the multi-scale structural similarity of each pair of images (Wang, Simoncelli & Bovik 2003).
 
     For each channel it is the product over all scales of (mean of contrast · structure)^weight, where the coarsest
-    scale takes the mean of SSIM instead; channels are averaged last. From scale to scale images are halved by means of
-    2x2 pixels, where the last pixel of an odd number counts twice. Values agree with the authors' code and with
-    `tf.image.ssim_multiscale`.
+    scale takes the mean of SSIM instead; channels are averaged last. From scale to scale images are halved: each
+    pixel is the mean of 2x2 pixels, and the last pixel of an odd number counts twice. Values agree with the authors'
+    code and with `tf.image.ssim_multiscale`.
 
-    A negative mean has no real power. The value of that channel is then 0, as in TensorFlow, and its derivative is 0,
-    where TensorFlow's is NaN. A convention's downsampling is left out. A pixel of a coarser scale takes its mask weight
-    from the pixels that it averages; a scale whose mask holds no window's centre has the factor 1.
+    A mean of at most 0 has no real power. The value of that channel is then 0, as in TensorFlow, and its derivative 0,
+    where TensorFlow's is NaN. The convention's `downsample` is ignored. A pixel of a coarser scale takes its mask
+    weight from the pixels that it averages; a scale at which no window counts has the factor 1.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -59,7 +59,7 @@ def ms_ssim(
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), within [0, 1]; 1 for identical images.
@@ -89,7 +89,7 @@ def ms_ssim_loss(
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - MS-SSIM, a loss to minimise (Wang, Simoncelli & Bovik 2003).
 
-    It follows `ms_ssim` in everything else. Where a mean of contrast · structure is negative, as it may be for a
+    Everything else is as in `ms_ssim`. Where a mean of contrast · structure is negative, as it may be for a
     network with random weights, that channel's loss is 1 and its derivative is 0.
 
     Args:
@@ -100,7 +100,7 @@ def ms_ssim_loss(
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         A scalar within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
@@ -144,7 +144,7 @@ def ms_ssim_l1_loss(
         sigmas: Standard deviations of the windows in pixels, rising. Images under 33 pixels need smaller ones.
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         A scalar; 0 for identical images.
@@ -163,7 +163,9 @@ def ms_ssim_l1_loss(
         raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
     sigmas = check_positive("sigmas", sigmas, "in pixels and rising, for instance (0.5, 1.0, 2.0)")
     if list(sigmas) != sorted(sigmas):
-        raise ValueError(f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {sorted(sigmas)}")
+        raise ValueError(
+            f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {tuple(sorted(sigmas))}"
+        )
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
@@ -186,7 +188,7 @@ def prepare_ms_ssim(
     if fitting < len(weights):
         raise ValueError(
             f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels; pass "
-            f"larger images, or at most {fitting} weights, for instance jaxssim.MS_SSIM_WEIGHTS[:{fitting}]"
+            f"larger images, or no more than {fitting} weights, for instance jaxssim.MS_SSIM_WEIGHTS[:{fitting}]"
         )
     return checked, weights, convention, layout
 
@@ -196,7 +198,7 @@ def one_minus_ms_ssim(
     checked: CheckedInputs, weights: tuple[float, ...], convention: Convention, layout: Layout
 ) -> jax.Array:
     """Returns 1 - MS-SSIM of each pair of images: (*batch,)."""
-    pair: ImagePair | SumDifference = checked.image_pair(layout)
+    pair: Pair = checked.image_pair(layout)
     at_scales = []
     for scale, formula in enumerate(formulas_of_scales(len(weights))):
         if scale:
@@ -211,7 +213,7 @@ def formulas_of_scales(scales: int) -> list[Formula]:
 
 
 def one_minus_weighted_product(ds: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
-    """Returns 1 - Π (1 - d)^w, precise near 0; 1, with a derivative of 0, where a factor is not positive."""
+    """Returns 1 - Π (1 - d)^w, precise near 0; where a factor is not positive, 1 with a derivative of 0."""
     positive = functools.reduce(jnp.logical_and, [d < 1 for d in ds])
     logarithm = sum(w * jnp.log1p(-jnp.where(positive, d, 0)) for d, w in zip(ds, weights, strict=True))
     total = functools.reduce(jnp.add, ds)  # NaN stays NaN
@@ -222,20 +224,22 @@ def one_minus_weighted_product(ds: Sequence[jax.Array], weights: Sequence[float]
 def _ms_ssim_l1(
     checked: CheckedInputs, alpha: float, sizes: tuple[int, ...], sigmas: tuple[float, ...], layout: Layout
 ) -> jax.Array:
-    """Returns the mix, averaged over the pixels whose coarsest window lies inside the image: (*batch,)."""
+    """Returns alpha · (1 - MS-SSIM) + (1 - alpha) · L1, averaged over windows and channels: (*batch,)."""
 
-    def mix(pair: ImagePair | SumDifference) -> jax.Array:
+    def mix(pair: Pair) -> jax.Array:
         u, v = pair.sum_and_difference()
         d = jnp.zeros((), u.centred.dtype)
         for size, sigma in zip(sizes, sigmas, strict=True):
             margins = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim
             convention = Convention(window=Gaussian(size, sigma))
             taps = convention.window.taps(layout.spatial_ndim)
-            at_windows = statistics.statistics_of(resampling.crop(u, margins), resampling.crop(v, margins), taps)
+            at_windows = statistics.statistics_of_sum_difference(
+                resampling.crop(u, margins), resampling.crop(v, margins), taps
+            )
             d = formulas.one_minus_product(d, formulas.contrast_structure_terms(at_windows, convention, taps))
         d = formulas.one_minus_product(d, formulas.luminance_terms(at_windows, convention))
         distance = v._replace(centred=jnp.abs(v.centred + v.offset), offset=jnp.zeros_like(v.offset))
-        return alpha * d + (1 - alpha) * statistics.moments(distance, taps)[0]
+        return alpha * d + (1 - alpha) * statistics.moments_of_image(distance, taps)[0]
 
     coarsest = Gaussian(max(sizes), max(sigmas)).taps(layout.spatial_ndim)
     return channel_mean(mean_over_windows(mix, coarsest, checked.image_pair(layout)))

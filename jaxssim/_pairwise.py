@@ -19,7 +19,7 @@ from jaxssim._core.averaging import centre_weights, mean_of_values
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import CentredImage, offsets
 from jaxssim._core.numerics import channel_mean
-from jaxssim._core.statistics import WindowStatistics, moments
+from jaxssim._core.statistics import WindowStatistics, moments_of_image
 from jaxssim._cw_ssim import Bands, Setting, bands, one_minus_cw_ssim_of_bands, prepare_cw_ssim
 from jaxssim._inputs import (
     LAST,
@@ -35,11 +35,11 @@ from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, formulas_of_scales, one_minus_weig
 from jaxssim.conventions import Convention
 
 BLOCK = 2**22
-"""Pixels that are compared at once, which bounds the memory."""
+"""The most values of an image that are compared at once, which bounds the memory."""
 
 
 class Comparison(NamedTuple):
-    """A metric in two steps. Static."""
+    """A metric as a function of the features of each image. Static."""
 
     features: Callable[[jax.Array, jax.Array], Any]  # of an image and a parameter
     compare: Callable[[Any, Any, jax.Array], jax.Array]  # of the features of two images and the parameter
@@ -51,8 +51,8 @@ def pairwise(images: ArrayLike, *, metric: str = "ssim", channel_axis: int | Non
     Args:
         images: (n, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         metric: "mse", "ssim", "ms_ssim" or "cw_ssim".
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
-        options: Arguments of the function that `metric` names. For "ssim" `data_range` (a number) and `convention`; for
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
+        options: Arguments of the metric: none for "mse"; for "ssim" `data_range` (a number) and `convention`; for
             "ms_ssim" both and `weights`; for "cw_ssim" `levels`, `orientations`, `guard` and `k`.
 
     Returns:
@@ -101,7 +101,7 @@ def _matrix(comparison: Comparison, images: jax.Array, parameter: jax.Array, lay
 
 
 def _map_in_blocks(function: Callable[[Any], Any], arrays: Any, size: int) -> Any:
-    """Returns `function` of every entry, in blocks of one size of at most `size`: a second size would compile again."""
+    """Returns `function` of every entry, in equal blocks of at most `size`, so that one program serves all blocks."""
     count = len(jax.tree.leaves(arrays)[0])
     size = -(-count // -(-count // size))
     entries = np.minimum(np.arange(-(-count // size) * size), count - 1)
@@ -109,7 +109,7 @@ def _map_in_blocks(function: Callable[[Any], Any], arrays: Any, size: int) -> An
     return jax.tree.map(lambda array: array[:count], mapped)
 
 
-def _mse(images: jax.Array, layout: Layout) -> tuple[Comparison, Any]:
+def _compare_mse(images: jax.Array, layout: Layout) -> tuple[Comparison, Any]:
     return Comparison(_image, _squared_error), 1.0
 
 
@@ -121,14 +121,14 @@ def _squared_error(x: jax.Array, y: jax.Array, _: jax.Array) -> jax.Array:
     return jnp.square(x - y).mean()
 
 
-def _ssim(
+def _compare_ssim(
     images: jax.Array, layout: Layout, *, data_range: Any = None, convention: Convention = conventions.WANG2004
 ) -> tuple[Comparison, Any]:
     checked = prepare(images[0], images[0], data_range, None, convention, layout)
     return _structural_comparison(None, convention), checked.data_range
 
 
-def _ms_ssim(
+def _compare_ms_ssim(
     images: jax.Array,
     layout: Layout,
     *,
@@ -151,9 +151,10 @@ class Scale(NamedTuple):
 
 @functools.cache
 def _structural_comparison(weights: tuple[float, ...] | None, convention: Convention) -> Comparison:
-    """Returns MS-SSIM, or SSIM if `weights` is None.
+    """Returns the comparison of MS-SSIM, or of SSIM if `weights` is None.
 
-    Only the moments of the difference depend on both images; those of the sum follow from them and each image's own.
+    Only the moments of the difference depend on both images; the sum's follow from the difference's and each image's.
+    Cached, so that `jax.jit` gets the same static argument again.
     """
     taps = convention.window.taps(2)
     formulas = formulas_of_scales(1 if weights is None else len(weights))
@@ -168,13 +169,13 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
             if coarser:
                 centred = resampling.halve(centred, 2)
             padded = resampling.pad(centred, taps, convention.padding) if convention.average == "all" else centred
-            mean, var, _ = moments(padded, taps)
+            mean, var, _ = moments_of_image(padded, taps)
             at_scales.append(Scale(padded, mean, var))
         return at_scales
 
     def one_minus(x: Scale, y: Scale, formula: Formula) -> jax.Array:
         v = CentredImage(x.image.centred - y.image.centred, x.image.offset - y.image.offset)
-        mean_v, var_v, _ = moments(v, taps)
+        mean_v, var_v, _ = moments_of_image(v, taps)
         var_u = jnp.maximum(2 * (x.var + y.var) - var_v, 0)
         values = formula(WindowStatistics(x.mean + y.mean, mean_v, var_u, var_v), convention, taps)
         return mean_of_values(values, centre_weights(None, taps, values.ndim), v.centred.shape[-1], 2)
@@ -186,7 +187,7 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
     return Comparison(scales, similarity)
 
 
-def _cw_ssim(
+def _compare_cw_ssim(
     images: jax.Array, layout: Layout, *, levels: int = 4, orientations: int = 8, guard: int = 0, k: float = 0.0
 ) -> tuple[Comparison, Any]:
     one = images[0]
@@ -196,7 +197,7 @@ def _cw_ssim(
 
 @functools.cache
 def _wavelet_comparison(setting: Setting) -> Comparison:
-    """Returns CW-SSIM, which computes the pyramid once for each image."""
+    """Returns the comparison of CW-SSIM, whose features are the pyramid. Cached as above."""
 
     def bands_of(image: jax.Array, _: jax.Array) -> Bands:
         return bands(jnp.moveaxis(image, -1, 0), setting)
@@ -207,4 +208,4 @@ def _wavelet_comparison(setting: Setting) -> Comparison:
     return Comparison(bands_of, similarity)
 
 
-METRICS = {"mse": _mse, "ssim": _ssim, "ms_ssim": _ms_ssim, "cw_ssim": _cw_ssim}
+METRICS = {"mse": _compare_mse, "ssim": _compare_ssim, "ms_ssim": _compare_ms_ssim, "cw_ssim": _compare_cw_ssim}

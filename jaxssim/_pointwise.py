@@ -36,7 +36,7 @@ def mse(
         y: Images of the shape of `x`; of its type too, unless both are floating.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), at least 0, in the square of the images' units.
@@ -62,7 +62,7 @@ def mae(
         y: Images of the shape of `x`; of its type too, unless both are floating.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), at least 0, in the images' units.
@@ -95,7 +95,7 @@ def psnr(
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), in decibels; infinite for identical images, where the derivative is 0.
@@ -119,21 +119,20 @@ def luma(
 ) -> jax.Array:
     """Returns the luma of gamma-corrected RGB by ITU-R BT.601, the first channel of MATLAB's `rgb2ycbcr`.
 
-    Papers on super-resolution compare luma, without a border of as many pixels as the scale:
+    Papers on super-resolution compare luma, and crop as many border pixels as the scale:
 
         x, y = jaxssim.luma(image), jaxssim.luma(upscaled)
         psnr, ssim = (f(x, y, channel_axis=None, crop_border=scale) for f in (jaxssim.psnr, jaxssim.ssim))
 
     Args:
         rgb: Images (..., 3) from 0 to `data_range`: uint8, uint16, float16, bfloat16, float32 or float64.
-        data_range: The value of white in floating images, for instance 1.0 or 255.0. Integer types bring their own.
+        data_range: The value of white in floating images, for instance 1.0 or 255.0. Integer images need none.
         full_range: False scales to the studio range, as MATLAB does: black is 16 / 255 of the data range and white is
             235 / 255. True keeps black at 0 and white at `data_range`.
         channel_axis: Axis of red, green and blue, negative.
 
     Returns:
-        The shape of `rgb` without `channel_axis`, in its type. Integers are rounded to the nearest, halves up, as in
-        MATLAB.
+        The shape of `rgb` without `channel_axis`, in its type. Integers are rounded to nearest, ties up, as in MATLAB.
 
     Raises:
         ValueError: If the axis does not have length 3, a type is not listed, or `data_range` is missing or not

@@ -1,15 +1,15 @@
 """The complex steerable pyramid: an image by scale and orientation, with phase (Portilla & Simoncelli 2000).
 
 Let r be the frequency in units of Nyquist and t its direction. A filter is the product of two factors:
-- Radially, each level passes one octave to either side of r = 2^-level. The flanks are quarter waves in log2 r, so that
-  rise² + fall² = 1.
+- Radially, each level passes one octave to either side of r = 2^-level. It rises as a sine of log2 r and falls as a
+  cosine, so that rise² + fall² = 1.
 - Around the circle, orientation k of K passes cos^(K - 1) (t - πk / K), times a constant that makes the K squares sum
   to 1.
 So the squares of all filters sum to 1 at every frequency, and the pyramid keeps the image's energy.
 
 A complex coefficient is the analytic signal of a filter's output. Its real part is that output. Its imaginary part is
-the output with the phase of every wave shifted by a quarter period. So it holds the frequencies of one half plane, with
-twice the amplitude.
+the output with the phase of every wave shifted by a quarter period. So the coefficient holds the frequencies of one
+half plane, with twice the amplitude.
 """
 
 import functools
@@ -39,19 +39,19 @@ def steerable_pyramid(
     """Returns the complex steerable pyramid of each image, as `buildSCFpyr` of matlabPyrTools computes it.
 
     Images are periodic. Each level has half as many pixels a side as the level before, rounded up. The image's sum of
-    squares is that of all coefficients, each multiplied by image pixels / band pixels, and by 1/2 for complex bands.
+    squares is that of all coefficients, each multiplied by band pixels / image pixels, and by 1/2 for complex bands.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         levels: Levels of the pyramid, one octave each; at least 1.
         orientations: Orientations of the pyramid; at least 1.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         A `Pyramid`; the channels come last, or are left out if `channel_axis` is None:
         highpass: (*batch, height, width, channels), real.
         bands: for each level, finest first, (*batch, orientations, height / 2^(level - 1), width / 2^(level - 1),
-            channels), complex. Orientation k answers to waves whose direction is πk / orientations, counted from the
+            channels), complex. Orientation k responds to waves whose direction is πk / orientations, counted from the
             axis of the width towards the axis of the height.
         lowpass: (*batch, height / 2^levels, width / 2^levels, channels), real.
 
@@ -68,19 +68,19 @@ def steerable_pyramid(
     check_pyramid(levels, orientations)
     _, spatial = split_shape(image.shape, layout)
     if min(spatial) < 2 ** (levels + 1):
+        fitting = min(spatial).bit_length() - 2
         raise ValueError(
             f"x has spatial shape {spatial}, too small for levels={levels}, which take {2 ** (levels + 1)} pixels a "
-            f"side; pass larger images, or levels of at most {min(spatial).bit_length() - 2}"
+            f"side; pass larger images{f', or levels of at most {fitting}' if fitting > 0 else ''}"
         )
     return _steerable_pyramid(image, levels, orientations, channel_axis)
 
 
 def frequency_masks(height: int, width: int, *, levels: int = 4, orientations: int = 8) -> Pyramid:
-    """Returns the filters of the steerable pyramid by frequency; their squares sum to 1 at each (Portilla &
-    Simoncelli).
+    """Returns the filters of the steerable pyramid (Portilla & Simoncelli 2000) in the frequency domain.
 
-    A complex band of the pyramid has twice its mask on the half plane of frequencies that face its orientation and 0 on
-    the other, times the phase (-i)^(orientations - 1).
+    Their squares sum to 1 at every frequency. A complex band of the pyramid has twice its mask on the half plane of
+    frequencies that face its orientation and 0 on the other, times the phase (-i)^(orientations - 1).
 
     Args:
         height: Height of the images in pixels.
@@ -140,7 +140,7 @@ def check_pyramid(levels: Any, orientations: Any) -> None:
 def _steerable_pyramid(x: jax.Array, levels: int, orientations: int, channel_axis: int | None) -> Pyramid:
     x = channels_first(x, channel_axis)
     height, width = x.shape[-2:]
-    # Only the lowpass sees the mean, which would cost the other bands digits.
+    # Only the lowpass contains the mean, which would cost the other bands digits.
     mean = lax.stop_gradient(x.mean((-2, -1), keepdims=True))
     spectrum = _spectrum(x - mean, height, width)
 
@@ -164,19 +164,19 @@ def _steerable_pyramid(x: jax.Array, levels: int, orientations: int, channel_axi
 
 
 def channels_first(image: jax.Array, channel_axis: int | None) -> jax.Array:
-    """Returns an image as (*batch, channels, height, width), floating: Fourier transforms want their axes last."""
+    """Returns an image as (*batch, channels, height, width), floating: Fourier transforms act on the last axes."""
     image = image.astype(statistics_dtype(image, image))
     return image[..., None, :, :] if channel_axis is None else jnp.moveaxis(image, channel_axis, -3)
 
 
 def _spectrum(image: jax.Array, height: int, width: int) -> jax.Array:
-    """Returns the low frequencies that an image of height x width has: (..., height, width // 2 + 1), complex."""
+    """Returns the low frequencies that fit an image of height x width: (..., height, width // 2 + 1), complex."""
     # The width goes first: its negative and its high frequencies need no second transform.
     return _cut(jnp.fft.fft(jnp.fft.rfft(image)[..., : width // 2 + 1], axis=-2), height, width)
 
 
 def _cut(spectrum: jax.Array, height: int, width: int) -> jax.Array:
-    """Returns the part of a spectrum that an image of height x width has."""
+    """Returns the part of a spectrum that fits an image of height x width."""
     rows = spectrum.shape[-2]
     low = spectrum[..., : width // 2 + 1]
     return jnp.concatenate([low[..., : (height + 1) // 2, :], low[..., rows - height // 2 :, :]], axis=-2)
@@ -195,7 +195,7 @@ def _analytic_masks(height: int, width: int, level: int, orientations: int) -> n
     log_radius, direction = _low_frequencies(height, width, level)
     real = (-1j) ** (orientations - 1) * _octave(log_radius, level) * _lobes(direction, orientations)
     facing = _cosines(direction, orientations)
-    # Of two opposite frequencies at a right angle to the orientation, the one that points up counts as facing it.
+    # Of two opposite frequencies at a right angle to the orientation, the one of positive direction faces it.
     facing = np.where(np.abs(facing) < 1e-12, direction, facing)
     return np.stack([real, -1j * np.sign(facing) * real], axis=1)
 

@@ -1,5 +1,5 @@
 """SSIM: luminance, contrast and structure of two images compared window by window (Wang, Bovik, Sheikh & Simoncelli
-2004). The formula is in `jaxssim._core.formulas`, the way of a value in `one_minus_ssim`.
+2004). `jaxssim._core.formulas` has the formula; `one_minus_ssim` computes a value.
 """
 
 import functools
@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxssim import conventions
 from jaxssim._core import formulas
 from jaxssim._core.averaging import mean_of_formula
-from jaxssim._core.derivatives import jit_with_own_jvp
-from jaxssim._core.images import ImagePair, SumDifference, unfold
+from jaxssim._core.images import Pair, unfold
+from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
 from jaxssim._core.resampling import downsample_pair, pad_pair
 from jaxssim._core.statistics import WindowStatistics, window_statistics
@@ -40,8 +40,8 @@ def ssim(
     default. A traced data range that is not positive gives NaN.
 
     Under a mask, pixels count by their weight, whose scale does not matter, and windows by the weight of their central
-    pixel. Pixels of weight 0 influence nothing, NaN included. If no window counts, the value is 1 and the gradient is
-    0. The mask is constant to derivatives.
+    pixel. Pixels of weight 0 have no influence, even if they are NaN. If no window counts, the value is 1 and the
+    gradient is 0. The mask is constant to derivatives.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -51,7 +51,7 @@ def ssim(
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), within [-1, 1]; 1 for identical images.
@@ -80,9 +80,9 @@ def dssim(
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
-    """Returns the structural dissimilarity (1 - SSIM) / 2 of each pair of images, precise however close to 0.
+    """Returns the structural dissimilarity (1 - SSIM) / 2 of each pair of images, with full relative precision near 0.
 
-    It follows `ssim` in everything else.
+    Everything else is as in `ssim`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -92,7 +92,7 @@ def dssim(
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
@@ -121,7 +121,7 @@ def ssim_loss(
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - SSIM, a loss to minimise (Zhao, Gallo, Frosio & Kautz 2017).
 
-    It is the mean over all windows, where the paper takes one window a patch, and follows `ssim` in everything else.
+    It is the mean over all windows, where the paper takes one window per patch, and follows `ssim` in everything else.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -130,7 +130,7 @@ def ssim_loss(
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         A scalar within [0, 2]; 0 for identical images. In float32 the relative error is at most 1e-5.
@@ -161,7 +161,7 @@ def ssim_map(
 ) -> jax.Array:
     """Returns SSIM at every window and channel: a map of where two images differ.
 
-    It follows `ssim` in everything else.
+    Everything else is as in `ssim`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -171,12 +171,12 @@ def ssim_map(
         mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last, of at most 4 channels.
+        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
         (*batch, *spatial_out, channels), or (*batch, *spatial_out) if `channel_axis` is None; within [-1, 1], and 1
-        where a window holds no pixel of the mask. `spatial_out` is the spatial shape after the convention's
-        downsampling, if any, and `window.size - 1` shorter along each axis if its padding is "valid".
+        where no pixel of a window counts. `spatial_out` is the spatial shape after the convention's
+        downsampling, if any, and `window.size - 1` shorter along each axis if the convention's padding is "valid".
 
     Raises:
         ValueError: As `ssim`.
@@ -193,11 +193,11 @@ def ssim_map(
 @jit_with_own_jvp
 def one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
     """Returns the mean of 1 - SSIM over windows and channels: (*batch,)."""
-    pair: ImagePair | SumDifference = checked.image_pair(layout)
+    pair: Pair = checked.image_pair(layout)
     if convention.downsample is not None:
         pair = downsample_pair(pair, convention.downsample, layout.spatial_ndim)
     mean = channel_mean(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))
-    return jnp.where(mean < 0, 0, mean)  # underflow may leave the bound; `maximum` would halve gradients at 0
+    return jnp.where(mean < 0, 0, mean)  # rounding may give less than 0; `maximum` would halve gradients at 0
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
@@ -209,14 +209,14 @@ def _similarity_map(checked: CheckedInputs, convention: Convention, layout: Layo
     return as_map(d, at_windows, pair.images[0].shape[-1], layout)
 
 
-def pair_of_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> ImagePair | SumDifference:
+def pair_of_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> Pair:
     """Returns the pair whose windows make up the map: shrunk and padded by the rules of the convention."""
     pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
     return pad_pair(pair, convention.window.taps(layout.spatial_ndim), convention.padding)
 
 
 def as_map(d: jax.Array, at_windows: WindowStatistics, channels: int, layout: Layout) -> jax.Array:
-    """Returns 1 - d as an image, 1 where a window holds no pixel of the mask."""
+    """Returns the map 1 - d, 1 where no pixel of a window counts."""
     if at_windows.weight is not None:
         d = jnp.where(at_windows.weight == 0, 0, d)
     similarity = unfold(1 - d, channels)

@@ -1,6 +1,7 @@
-"""Which SSIM to compute: windows, and every choice in which papers and libraries differ, by name.
+"""Which SSIM to compute: windows, constants and the other choices in which papers and libraries differ.
 
-Each name computes what its paper or library defines at that library's default arguments, the data range apart.
+Each named convention computes what its paper or library defines at the library's defaults, unless its docstring says
+otherwise. The data range is not part of a convention.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ AxisTaps = tuple[float, ...]
 Taps = tuple[AxisTaps, ...]
 """The weights of a window along every spatial axis; the window is their outer product."""
 
+# `jnp.pad` knows all but the first as its modes.
 Padding = Literal["valid", "symmetric", "reflect"]
 Covariance = Literal["population", "sample"]
 AverageOver = Literal["inside", "all"]
@@ -40,7 +42,7 @@ def _check_size(size: int | tuple[int, ...]) -> None:
     for length in size if isinstance(size, tuple) else (size,):
         if not (isinstance(length, numbers.Integral) and length > 0 and length % 2 == 1) or isinstance(length, bool):
             raise ValueError(
-                f"size must be an odd number of pixels, or a tuple of these, for windows to have a centre; got {size!r}"
+                f"size must be an odd number of pixels or a tuple of odd numbers, got {size!r}; windows need a centre"
             )
 
 
@@ -117,11 +119,11 @@ class Convention:
     """A definition of SSIM. It is static and hashable, and may be an argument of a jitted function as it is.
 
     Args:
-        window: `Gaussian` or `Uniform`, the weights of the window's mean, variances and covariance.
+        window: `Gaussian` or `Uniform`: how means, variances and the covariance weight the pixels.
         padding: Which windows `ssim_map` covers. "valid": the windows inside the image, so that the map is `size - 1`
             pixels shorter along each axis. Otherwise one window for every pixel, of the image mirrored at its edges:
             "symmetric" repeats the edge pixel (d c b a | a b c d), "reflect" does not (d c b | a b c d).
-        average: Over which windows the value averages. "inside": those inside the image, whatever the padding. "all":
+        average: Which windows the value averages. "inside": those inside the image, whatever the padding. "all":
             those of the whole map.
         downsample: How to shrink images first, by the factor f = shorter side / 256, rounded. None: not at all. "wang":
             the mean of f x f pixels around every f-th pixel, of the mirrored image, with f rounded half up (Wang's
@@ -133,7 +135,7 @@ class Convention:
             n / (n - 1) for a window of n pixels.
 
     Raises:
-        ValueError: If a field is none of these.
+        ValueError: If a field has another value.
 
     Example:
         >>> mine = jaxssim.Convention(window=jaxssim.Gaussian(7, 1.0), k1=0.02)
@@ -160,7 +162,7 @@ class Convention:
         for name, k in (("k1", self.k1), ("k2", self.k2)):
             if not (isinstance(k, numbers.Real) and 1e-15 <= k < np.inf):
                 raise ValueError(
-                    f"{name} must be a number of at least 1e-15, got {k!r}; with 0 flat images have no value"
+                    f"{name} must be a number of at least 1e-15, got {k!r}; with 0, SSIM of flat images is 0 / 0"
                 )
         if self.covariance == "sample" and np.max(self.window.size) == 1:
             raise ValueError('covariance="sample" needs a window of more than one pixel; pass covariance="population"')
@@ -197,4 +199,4 @@ SKIMAGE = Convention(window=Uniform(7), padding="symmetric", covariance="sample"
 """`skimage.metrics.structural_similarity`: a uniform window of 7 pixels and the sample covariance."""
 
 SKIMAGE_GAUSSIAN = Convention(window=Gaussian(11, 1.5), padding="symmetric", covariance="sample")
-"""The same with `gaussian_weights=True`: the window of `WANG2004`, but still the sample covariance."""
+"""`structural_similarity(..., gaussian_weights=True)`: the window of `WANG2004`, with the sample covariance."""

@@ -1,15 +1,24 @@
 """The machinery under the metrics, for those who change it. Nothing here is public.
 
-A value goes through these modules from top to bottom, and each imports only those below it and `jaxssim.conventions`:
+Each module imports only modules below it and `jaxssim.conventions`. A value is computed from below, from images to
+averaging:
 
-    averaging     means over all windows, and their gradients, in tiles where that is faster
+    averaging     means over all windows, and their gradients, tile by tile on CPU
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
     statistics    mean and variance of every window
-    filtering     passes along one axis: the law of total variance, and the weighted sum
+    filtering     passes along one axis: the law of total variance for values, the weighted sum for derivatives
     resampling    padding, cropping and shrinking
-    images        a pair of images; its sum and difference, less their offsets
-    derivatives   derivatives along the tangents that are not zero
-    numerics      sums and means that keep their digits
+    images        a pair of images; its sum and difference, less a constant offset near their values
+    jvp           helpers for derivative rules
+    numerics      sums and means with little rounding
     xla           every workaround for the compiler
+
+Eight functions have a derivative rule of their own:
+
+    filtering     weighted_sum (its transpose)
+    statistics    window_statistics, _moments_of_folded
+    formulas      one_minus_product, quotient
+    averaging     mean_over_windows, _value_and_gradients
+    jvp           whatever jit_with_own_jvp wraps
 """

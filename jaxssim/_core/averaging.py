@@ -1,7 +1,7 @@
-"""The mean over all windows of a function of two images, and the gradient of that mean.
+"""The mean of a formula over all windows of two images, and the gradient of that mean.
 
-On CPU both go through the images tile by tile, which keeps all intermediate arrays in the cache. On other platforms,
-and in derivatives of the gradient, the images are one tile.
+On CPU mean and gradient are computed tile by tile, which keeps all intermediate arrays in the cache. On other
+platforms, and in derivatives of the gradient, the images are one tile.
 """
 
 import functools
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxssim._core import derivatives, tiling, xla
+from jaxssim._core import jvp, tiling, xla
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import ImagePair, SumDifference, fold, unfold
+from jaxssim._core.images import Pair, fold, unfold
 from jaxssim._core.numerics import weighted_mean
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
@@ -26,16 +26,14 @@ from jaxssim.conventions import Convention, Taps
 WindowFunction = Callable[[Any], jax.Array]  # of a pair: one value for each window, channels folded into the last axis
 Gradients = tuple[jax.Array, ...]
 ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
-MIN_ROWS = 8
-"""A band of a gradient has at least this many times the rows by which windows reach beyond it, which are done twice."""
-MIN_BANDS = 3
-"""A gradient of one image alone takes at least this many bands: as one tile it takes nine times the image's memory."""
+MIN_ROWS_PER_HALO = 8
+"""A band of a gradient has at least this many times the rows of its halo, which two bands compute."""
+MIN_TILES = 3
+"""A gradient takes at least this many tiles: as one tile, one image takes nine times its own memory."""
 
 
-def mean_of_formula(
-    formula: Formula, convention: Convention, pair: ImagePair | SumDifference, spatial_ndim: int
-) -> jax.Array:
-    """Returns the mean of `formula` over the windows that count by the convention: (*batch, channels)."""
+def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatial_ndim: int) -> jax.Array:
+    """Returns the mean of `formula` over the windows that the convention averages: (*batch, channels)."""
     taps = convention.window.taps(spatial_ndim)
     if convention.average == "all":
         pair = pad_pair(pair, taps, convention.padding)
@@ -43,7 +41,7 @@ def mean_of_formula(
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def mean_over_windows(function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference) -> jax.Array:
+def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     """Returns the mean of `function` over all windows that lie inside the images: (*batch, channels).
 
     A window counts by the weight of the pixel at its centre; where no window counts, the mean is 0.
@@ -54,11 +52,11 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: ImagePair | Su
 
 @functools.partial(mean_over_windows.defjvp, symbolic_zeros=True)
 def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
-    """Multiplies the tangent by the gradient: to transpose that costs nothing."""
+    """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
     (pair,), (tangent,) = primals, tangents
-    if not all(isinstance(leaf, SymbolicZero) for leaf in jax.tree.leaves(tangent.constants)):
+    if jvp.nonzero_tangents(tangent._replace(images=(), weight=None)):  # the data range has a tangent
         whole_mean = functools.partial(_whole_mean, function, taps)
-        return derivatives.jvp_along(whole_mean, pair, derivatives.nonzero_tangents(tangent))
+        return jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent))
     argnums = tuple(i for i, image in enumerate(tangent.images) if not isinstance(image, SymbolicZero))
     value, gradients = _value_and_gradients(function, taps, argnums, pair)
     products = [
@@ -69,10 +67,10 @@ def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[n
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _value_and_gradients(
-    function: WindowFunction, taps: Taps, argnums: tuple[int, ...], pair: ImagePair | SumDifference
+    function: WindowFunction, taps: Taps, argnums: tuple[int, ...], pair: Pair
 ) -> tuple[jax.Array, Gradients]:
-    """Returns the mean, and the gradient of each channel's mean by the images of `argnums`, in the statistics' type."""
-    tiles = tiling.choose_tiles(pair, taps, MIN_ROWS * (len(taps[0]) - 1), MIN_BANDS)
+    """Returns the mean, and each channel's gradient with respect to the images `argnums`, in the statistics' type."""
+    tiles = tiling.choose_tiles(pair, taps, MIN_ROWS_PER_HALO * (len(taps[0]) - 1), MIN_TILES)
     tiled, whole = (functools.partial(gradients, argnums) for gradients in (_tiled_gradients, _whole_gradients))
     return _tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
 
@@ -81,7 +79,7 @@ def _value_and_gradients(
 def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # type: ignore[no-untyped-def]
     (pair,), (tangent,) = primals, tangents
     whole = functools.partial(_whole_gradients, argnums, function, taps)
-    return derivatives.jvp_along(whole, pair, derivatives.nonzero_tangents(tangent))
+    return jvp.jvp_along(whole, pair, jvp.nonzero_tangents(tangent))
 
 
 def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
@@ -90,7 +88,7 @@ def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_
 
 
 def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array:
-    """Returns the weight of each window, which is that of its central pixel, folded; 1 with `ndim` axes if None."""
+    """Returns the weight of each window, that of its central pixel, folded; without a mask, 1 with `ndim` axes."""
     if weight is None:
         return jnp.ones((1,) * ndim, jnp.float32)
     return fold(weight[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
@@ -102,7 +100,7 @@ def _tiled_on_cpu(
     whole: Callable[..., Any],
     function: WindowFunction,
     taps: Taps,
-    pair: ImagePair | SumDifference,
+    pair: Pair,
 ) -> Any:
     as_one_tile = functools.partial(whole, function, taps)
     if tiles == (1, 1):
@@ -110,13 +108,13 @@ def _tiled_on_cpu(
     return lax.platform_dependent(pair, cpu=functools.partial(tiled, function, taps, tiles), default=as_one_tile)
 
 
-def _whole_mean(function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference) -> jax.Array:
+def _whole_mean(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     values = function(pair)
     weight = centre_weights(pair.weight, taps, values.ndim)
     return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps))
 
 
-def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: ImagePair | SumDifference) -> jax.Array:
+def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) -> jax.Array:
     reach = len(taps[0]) - 1
     windows = pair.images[0].shape[-1 - len(taps)] - reach
     rows = -(-windows // tiles.bands)
@@ -135,16 +133,16 @@ def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: ImageP
 
 
 def _whole_gradients(
-    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: ImagePair | SumDifference
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
     values, weight, gradients = _values_and_vjp(argnums, function, taps, pair, _total_weight(pair, taps))
     return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps)), gradients
 
 
 def _tiled_gradients(
-    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, tiles: Tiles, pair: ImagePair | SumDifference
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
-    """Computes some rows of the gradient at a time, from all windows that hold a pixel of these rows."""
+    """Computes some rows of the gradient at a time, from all windows that contain a pixel of these rows."""
     height, reach, axis = pair.images[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
     rows_read = min(height, rows + 2 * reach)
@@ -171,7 +169,7 @@ def _tiled_gradients(
 def _values_and_vjp(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Any, total: jax.Array
 ) -> tuple[jax.Array, jax.Array, Gradients]:
-    """Returns the windows' values, their weights, and the gradients of the weighted sum of values over `total`."""
+    """Returns the windows' values and weights, and the gradients of the weighted sum of values divided by `total`."""
 
     def of_some(*some: jax.Array) -> jax.Array:
         images = dict(enumerate(pair.images)) | dict(zip(argnums, some, strict=True))
@@ -183,7 +181,7 @@ def _values_and_vjp(
 
 
 def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> ColumnMeans:
-    """Returns the mean of each column, to which a first mean is the pilot, and its weight. A signal is one row."""
+    """Returns the mean of each column, found in two steps, and its weight. A signal is one row."""
     weight = weight.astype(values.dtype)
     if spatial_ndim == 1:
         return values, jnp.broadcast_to(weight, values.shape)
@@ -192,8 +190,8 @@ def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Co
     total = weight.sum(axis, keepdims=True)
     share = weight / jnp.where(total == 0, 1, total)
 
-    def refine_mean(pilot: jax.Array) -> jax.Array:
-        return pilot + xla.partial_row_sums(values, pilot, share, axis=axis).sum(axis, keepdims=True)
+    def refine_mean(mean: jax.Array) -> jax.Array:
+        return mean + xla.partial_row_sums(values, mean, share, axis=axis).sum(axis, keepdims=True)
 
     first_mean = refine_mean(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
     means = jnp.where(total == 0, 0, refine_mean(first_mean)).squeeze(axis)
@@ -201,7 +199,7 @@ def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Co
 
 
 def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the mean over all bands and columns of a channel: (*batch, channels)."""
+    """Returns the mean over all bands and columns of each channel: (*batch, channels)."""
     means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
     by_group = _mean_of_columns((means, weight), channels, spatial_ndim, 1)
     if tiles.groups == 1:
@@ -211,17 +209,18 @@ def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_nd
 
 
 def _mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *more_axes: int) -> jax.Array:
-    """Returns the mean over all columns of a channel, and over some more axes: (*batch, channels)."""
+    """Returns the mean over all columns of each channel, and over `more_axes`: (*batch, channels)."""
     means, weight = (unfold(array, channels) for array in columns)
     return weighted_mean(means, weight, (*more_axes, *range(-max(2, spatial_ndim), -1)))
 
 
-def _total_weight(pair: ImagePair | SumDifference, taps: Taps) -> jax.Array:
-    """Returns the weight of all windows together, 1 where that is 0: (*batch or 1s, 1, .., 1, channels)."""
+def _total_weight(pair: Pair, taps: Taps) -> jax.Array:
+    """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels)."""
     image = pair.images[0]
     if pair.weight is None:
         windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
-        return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), pair.constants[0].dtype)
+        dtype = jax.tree.leaves(pair.offsets)[0].dtype
+        return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), dtype)
     weight = unfold(centre_weights(pair.weight, taps, image.ndim - 1), image.shape[-1])
     total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
     return jnp.where(total == 0, 1, total)

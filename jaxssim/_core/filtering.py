@@ -1,12 +1,14 @@
-"""Passes along one axis: the law of total variance, which values take, and the weighted sum, which derivatives take.
+"""Passes along one axis: the law of total variance for values, the weighted sum for derivatives.
 
-Windows are separable, and so is the law. From the means m and variances V of the windows that span the axes so far, one
-further axis of weights w gives
+All images here are folded: their channels are merged into the last spatial axis, which makes the inner loop long.
+
+The law of total variance applies axis by axis, since windows are separable. From the means m and variances V of the
+windows that span the axes so far, one further axis of taps w gives
 
     m' = Σ w m        V' = Σ w V + Σ w (m - m')²
 
-where no step subtracts two large numbers, as E[x²] - E[x]² does. A mask adds a third quantity, the weight W of the
-windows so far:
+where no step subtracts two large numbers, as E[x²] - E[x]² does; see `total_variance`. A mask adds a third quantity,
+the weight W of the windows so far:
 
     W' = Σ w W        m' = Σ w W m / W'        V' = Σ w W (V + (m - m')²) / W'
 """
@@ -25,7 +27,7 @@ from jaxssim._core import xla
 from jaxssim.conventions import AxisTaps, Taps
 
 WindowMoments = tuple[jax.Array, jax.Array, jax.Array | None]
-"""Mean and variance of each window, and the sum of a mask's weights under it; channels folded into the last axis."""
+"""Mean and variance of each window, and the mean weight of the mask under the window, or None; all folded."""
 
 
 class FilterAxis(NamedTuple):
@@ -41,10 +43,10 @@ def filter_axes(taps: Taps, channels: int) -> list[FilterAxis]:
     return [FilterAxis(axis, each, channels if axis == -1 else 1) for axis, each in enumerate(taps, start=-len(taps))]
 
 
-def window_moments(
+def moments_by_passes(
     image: jax.Array, weight: jax.Array | None, taps: Taps, channels: int, *, fuse_last: bool
 ) -> WindowMoments:
-    """Returns the moments of every window of a folded image; mean and variance are 0 where the weight is 0.
+    """Returns the moments of every window of a folded image; mean and variance are 0 where a window's weight is 0.
 
     Where `fuse_last`, XLA may fuse the last pass with the formula that follows it.
     """
@@ -85,15 +87,15 @@ total_variance_pass = xla.no_fuse(total_variance)
 def masked_total_variance_pass(
     mean: jax.Array, variance: jax.Array | None, weight: jax.Array, total: jax.Array, *, along: FilterAxis
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the same under a mask; `total` is the sum of the weights of each window. 0 and 0 where that is 0."""
+    """Returns the same under a mask: mean and variance, 0 where `total`, the weight of each window, is 0."""
     variance = jnp.zeros_like(mean) if variance is None else variance
     m, v, w = (shifted_views(array, along) for array in (mean, variance, weight))
     total = jnp.where(total == 0, 1, total)
     w = [tap * part for tap, part in zip(along.taps, w, strict=True)]
     zero = jnp.zeros_like(m[0])
-    rough_mean = sum((a * b for a, b in zip(w, m, strict=True)), zero) / total
-    # The weights' shares do not quite sum to 1. A second mean, of the deviations, keeps constant images constant.
-    mean = rough_mean + sum((a * (b - rough_mean) for a, b in zip(w, m, strict=True)), zero) / total
+    first_mean = sum((a * b for a, b in zip(w, m, strict=True)), zero) / total
+    # Rounding keeps the shares from summing to 1. A second mean, of the differences, keeps constant images constant.
+    mean = first_mean + sum((a * (b - first_mean) for a, b in zip(w, m, strict=True)), zero) / total
     spread = (a * (c + (b - mean) ** 2) for a, b, c in zip(w, m, v, strict=True))
     return mean, sum(spread, zero) / total
 
@@ -105,7 +107,7 @@ def weighted_sum_pass(x: jax.Array, *, along: FilterAxis) -> jax.Array:
 
 
 def shifted_views(x: jax.Array, along: FilterAxis) -> list[jax.Array]:
-    """Returns one view of `x` for each tap of a window: what that tap multiplies, first tap first."""
+    """Returns, for each tap of a window, the slice of `x` that the tap multiplies; first tap first."""
     axis, taps, stride = along
     length = x.shape[axis] - (len(taps) - 1) * stride
     return [lax.slice_in_dim(x, k * stride, k * stride + length, axis=x.ndim + axis) for k in range(len(taps))]
@@ -122,8 +124,8 @@ def symmetric_sum(terms: Sequence[jax.Array], taps: AxisTaps) -> jax.Array:
 def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
     """Returns the weighted sum over every window that lies inside the images.
 
-    It is a primitive of its own, since it is linear with itself, over a padded image, as its transpose. JAX would
-    transpose every slice into a padded copy instead.
+    The sum is a primitive because its transpose is the same sum over a padded image. Without the primitive JAX would
+    transpose every slice into a padded copy.
 
     Args:
         x: floating, (*batch, *spatial), channels folded into the last axis.
@@ -143,7 +145,7 @@ def _weighted_sum(x: jax.Array, *, taps: Taps, channels: int) -> jax.Array:
 
 
 def _lost_lengths(taps: Taps, channels: int, ndim: int) -> list[int]:
-    """Returns by how much each axis gets shorter."""
+    """Returns the number of entries that each axis loses."""
     lost = [0] * ndim
     for axis, axis_taps, stride in filter_axes(taps, channels):
         lost[axis] = (len(axis_taps) - 1) * stride

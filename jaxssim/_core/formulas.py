@@ -1,10 +1,18 @@
-"""SSIM from the statistics of a window, as 1 minus each factor.
+"""1 - SSIM from the statistics of a window.
 
-With u = x + y and v = x - y, and without cancellation,
+SSIM is luminance · contrast · structure, where
 
-    1 - contrast · structure = var v / (var x + var y + C2)        1 - luminance = (mean v)² / (mean² x + mean² y + C1)
+    luminance = (2 mean x mean y + C1) / ((mean x)² + (mean y)² + C1)
+    contrast · structure = (2 cov(x, y) + C2) / (var x + var y + C2)
 
-and 1 - SSIM = d1 + d2 - d1 · d2 for these two. A mean of 1 - SSIM keeps six digits that a mean of values near 1 loses.
+With v = x - y, nothing cancels in
+
+    d1 = 1 - luminance            = (mean v)² / ((mean x)² + (mean y)² + C1)
+    d2 = 1 - contrast · structure = var v / (var x + var y + C2)
+    1 - SSIM = d1 + d2 - d1 · d2
+
+and with u = x + y, var x + var y = (var u + var v) / 2, and likewise for squared means. A mean of 1 - SSIM keeps six
+digits that a mean of values near 1 loses.
 """
 
 import math
@@ -38,20 +46,20 @@ def one_minus_contrast_structure(statistics: WindowStatistics, convention: Conve
 
 
 def luminance_terms(statistics: WindowStatistics, convention: Convention) -> Ratio:
-    """Returns numerator and denominator of 1 - luminance."""
+    """Returns the numerator and the denominator of 1 - luminance."""
     mean_u, mean_v, *_ = statistics
     return mean_v**2, (mean_u**2 + mean_v**2) / 2 + convention.k1**2
 
 
 def contrast_structure_terms(statistics: WindowStatistics, convention: Convention, taps: Taps) -> Ratio:
-    """Returns numerator and denominator of 1 - contrast · structure."""
+    """Returns the numerator and the denominator of 1 - contrast · structure."""
     _, _, var_u, var_v, _ = statistics
-    # To multiply all variances by Bessel's correction is to divide C2 by it, which rounds nothing.
+    # To divide C2 by Bessel's correction is to multiply all variances by it, without an operation on arrays.
     return var_v, (var_u + var_v) / 2 + convention.k2**2 / bessel_correction(convention, taps)
 
 
 def bessel_correction(convention: Convention, taps: Taps) -> float:
-    """Returns n / (n - 1) for a window of n pixels where the convention takes the sample covariance, else 1."""
+    """Returns n / (n - 1) for the sample covariance over windows of n pixels, 1 for the population covariance."""
     n = math.prod(map(len, taps))
     return n / (n - 1) if convention.covariance == "sample" else 1.0
 
@@ -61,12 +69,12 @@ def one_minus_product(d: jax.Array, ratio: Ratio) -> jax.Array:
     """Returns 1 - (1 - d)(1 - numerator / denominator), within [0, 2]."""
     numerator, denominator = ratio
     value = numerator / denominator + d * xla.one_minus_quotient(numerator, denominator)
-    return jnp.where(value < 0, 0, jnp.where(value > 2, 2, value))  # rounding may leave the bounds
+    return jnp.where(value < 0, 0, jnp.where(value > 2, 2, value))  # rounding may exceed the bounds
 
 
 @one_minus_product.defjvp
 def _one_minus_product_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    """Differentiates d + q (1 - d), which needs no bounds and subtracts nothing but 1 - d and 1 - q."""
+    """Differentiates d + q (1 - d), with q the quotient, without the bounds, which rounding alone can exceed."""
 
     def with_quotient(d: jax.Array, ratio: Ratio) -> jax.Array:
         return d + quotient(*ratio) * (1 - d)
@@ -76,7 +84,7 @@ def _one_minus_product_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 @jax.custom_jvp
 def quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """Returns numerator / denominator; its derivatives never square the denominator, which may overflow float32."""
+    """Returns numerator / denominator; derivatives never square the denominator, whose square may overflow float32."""
     return numerator / denominator
 
 

@@ -1,7 +1,7 @@
 """A pair of images, and the sum u = x + y and the difference v = x - y from which SSIM is computed.
 
-Since var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, sum and difference say all that SSIM
-asks. The difference of two nearly equal images keeps every digit, which 1 minus a similarity near 1 does not.
+Since var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, sum and difference determine SSIM. The
+difference of two nearly equal images keeps every digit; 1 minus a similarity near 1 loses them.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from jaxssim._core import xla
 
 
 class CentredImage(NamedTuple):
-    """An image less an offset near its values, so that the offset costs no product any digits."""
+    """An image less a constant near its values, so that products keep their digits."""
 
     centred: jax.Array  # (*batch, *spatial, channels)
     offset: jax.Array  # (*batch, 1, .., 1, channels)
@@ -23,18 +23,19 @@ class CentredImage(NamedTuple):
 
 
 class ImagePair(NamedTuple):
-    """Two images as they came, but for the order of their axes. Sum and difference are computed where they are used."""
+    """Two images, cropped and with channels last, of their own type. Sum and difference are computed where needed."""
 
     images: tuple[jax.Array, ...]  # x and y, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
-    constants: tuple[jax.Array, ...]  # offsets (3, *batch, 1, .., 1, channels) of x, y and x - y; 1 / data range
+    offsets: jax.Array  # of x, y and x - y: (3, *batch, 1, .., 1, channels)
+    scale: jax.Array  # 1 / data range: (*batch, 1, .., 1)
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
-        offsets, scale = self.constants
+        _, _, offsets, scale = self
         x, y = (fold(image.astype(scale.dtype)) for image in self.images)
         offset_x, offset_y, offset_v = xla.repeat_along_row(offsets, x)
-        # Offsets go before any product: x - offset is exact near the offset, and x - y is where x and y are close.
+        # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
         u = ((x - offset_x) + (y - offset_y)) * scale[..., 0]
         v = ((x - y) - offset_v) * scale[..., 0]
         u, v = xla.materialize((u, v))
@@ -47,9 +48,8 @@ class ImagePair(NamedTuple):
         )
 
     def scaled_tangent(self, tangent: jax.Array) -> jax.Array:
-        """Returns, folded, the tangent of x + y that belongs to a tangent of x or y; that of x - y differs in sign."""
-        scale = self.constants[1]
-        folded = fold(tangent.astype(scale.dtype)) * scale[..., 0]
+        """Returns, folded, the tangent of x + y for a tangent of x or y. For y, that of x - y has the other sign."""
+        folded = fold(tangent.astype(self.scale.dtype)) * self.scale[..., 0]
         return folded if self.weight is None else jnp.where(fold(self.weight) > 0, folded, 0)
 
 
@@ -58,16 +58,19 @@ class SumDifference(NamedTuple):
 
     images: tuple[jax.Array, ...]  # u and v, less their offsets
     weight: jax.Array | None
-    constants: tuple[jax.Array, ...]  # the offsets of u and v
+    offsets: tuple[jax.Array, ...]  # of u and v
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
-        (u, v), (offset_u, offset_v) = self.images, self.constants
+        (u, v), (offset_u, offset_v) = self.images, self.offsets
         return CentredImage(u, offset_u, self.weight), CentredImage(v, offset_v, self.weight)
 
 
-def map_images(function: Callable[..., CentredImage], pair: ImagePair | SumDifference, *options: Any) -> SumDifference:
-    """Returns sum and difference after a linear function of an image."""
+Pair = ImagePair | SumDifference
+
+
+def map_images(function: Callable[..., CentredImage], pair: Pair, *options: Any) -> SumDifference:
+    """Returns sum and difference after a linear function that maps constant images to themselves."""
     u, v = (function(image, *options) for image in pair.sum_and_difference())
     return SumDifference((u.centred, v.centred), u.weight, (u.offset, v.offset))
 
@@ -75,16 +78,17 @@ def map_images(function: Callable[..., CentredImage], pair: ImagePair | SumDiffe
 def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
     """Returns a constant near the values of each image and channel: (images, *batch, 1, .., 1, channels).
 
-    It is the value nearest 0 that lies within the range of each of a few sparse grids of pixels. To subtract it keeps
-    the digits of images far from 0, and leaves dark regions of other images exact. Dead pixels and rows do not move it,
-    since they miss one of the grids. It is added back later, so it is a constant to derivatives.
+    Subtracting the constant keeps the digits of images far from 0. The constant is the value nearest 0 within the
+    ranges of a few sparse grids of pixels, or the least of their maxima if these ranges do not overlap. So dark regions
+    of other images stay exact, and dead pixels and rows, which miss one of the grids, do not move the constant. The
+    constant is added back later, so derivatives ignore it.
     """
     axes = tuple(range(-1 - spatial_ndim, -1))
-    grid_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
+    pixel_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
     sample = lax.stop_gradient(jnp.stack([_sparse_grids(image, spatial_ndim) for image in images]))
     inside = True if weight is None else _sparse_grids(weight, spatial_ndim) > 0
-    least = jnp.where(inside, sample, jnp.inf).min(grid_axes)
-    most = jnp.where(inside, sample, -jnp.inf).max(grid_axes)
+    least = jnp.where(inside, sample, jnp.inf).min(pixel_axes)
+    most = jnp.where(inside, sample, -jnp.inf).max(pixel_axes)
     low = jnp.where(least == jnp.inf, -jnp.inf, least).max(axes)
     high = jnp.where(most == -jnp.inf, jnp.inf, most).min(axes)
     if weight is not None:  # the grids may miss the mask: then the range is that of all its pixels
@@ -97,10 +101,10 @@ def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim:
 
 
 def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
-    """Returns about 64 pixels of each of about 4 interleaved grids: (.., pixels, grids, pixels, grids, channels)."""
+    """Returns about 64 pixels in all, as a few interleaved grids: (.., pixels, grids, pixels, grids, channels)."""
     per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
     last = image.ndim - 2
-    for axis in range(last, last - spatial_ndim, -1):  # explicit sharding infers the result of one split at a time
+    for axis in range(last, last - spatial_ndim, -1):  # explicit sharding infers reshapes that split one axis
         n = image.shape[axis]
         step = max(1, n // per_axis)
         grids_here = min(grids, -(-n // step))

@@ -1,4 +1,4 @@
-"""Sums and means that keep their digits."""
+"""Sums and means with little rounding."""
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,16 @@ def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Returns the weighted mean over `axes`; 0 where all weights are 0. Both arrays have the same lengths there.
+    """Returns the weighted mean over `axes`; 0 where all weights are 0. Both have the same lengths along `axes`.
 
-    A sum over thousands of values rounds. So a first mean is subtracted, and the mean of what remains is added to it.
+    A sum of thousands of values rounds. So a first mean is subtracted, and the mean of the differences is added to it.
     """
     total = weight.sum(axes, keepdims=True)
     share = weight / jnp.where(total == 0, 1, total)
-    pilot = lax.stop_gradient((values * share).sum(axes, keepdims=True))
-    return (pilot + ((values - pilot) * share).sum(axes, keepdims=True)).squeeze(axes)
+    first_mean = lax.stop_gradient((values * share).sum(axes, keepdims=True))
+    return (first_mean + ((values - first_mean) * share).sum(axes, keepdims=True)).squeeze(axes)
 
 
 def channel_mean(values: jax.Array) -> jax.Array:
-    """Returns the mean over the last axis, which rounds neither a single channel nor equal ones."""
+    """Returns the mean over the last axis, exact for one channel and for equal channels."""
     return values[..., 0] + (values - values[..., :1]).mean(-1)

@@ -1,11 +1,11 @@
-"""Padding, cropping and shrinking of images: linear functions that keep constants, so that offsets stay as they are."""
+"""Padding, cropping and shrinking of images. All map constant images to themselves, so that offsets do not change."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxssim._core.images import CentredImage, ImagePair, SumDifference, map_images
+from jaxssim._core.images import CentredImage, Pair, map_images
 from jaxssim.conventions import Downsample, Padding, Taps
 
 Shape = tuple[int, ...]
@@ -17,9 +17,7 @@ def downsampled_shape(spatial: Shape, rule: Downsample | None) -> Shape:
     return tuple(n // factor if rule == "pool" else -(-n // factor) for n in spatial)
 
 
-def downsample_pair(
-    pair: ImagePair | SumDifference, rule: Downsample | None, spatial_ndim: int
-) -> ImagePair | SumDifference:
+def downsample_pair(pair: Pair, rule: Downsample | None, spatial_ndim: int) -> Pair:
     """Returns a pair shrunk by the rule of a convention."""
     spatial = pair.images[0].shape[-1 - spatial_ndim : -1]
     if rule is None or downsampled_shape(spatial, rule) == spatial:
@@ -42,26 +40,26 @@ def halve(image: CentredImage, spatial_ndim: int) -> CentredImage:
 
 
 def block_mean(image: CentredImage, factor: int, before: int, spatial_ndim: int) -> CentredImage:
-    """Returns means of blocks of `factor` pixels along each axis, by the weight of a mask.
+    """Returns means of blocks of `factor` pixels along each axis, weighted by the mask, if any.
 
-    The first block starts `before` pixels before the image, which is mirrored at its edges.
+    The first block starts `before` pixels before the image; the image is mirrored at its edges.
     """
     if factor == 1:
         return image
     if image.weight is None:
-        return image._replace(centred=_block_mean(image.centred, factor, before, spatial_ndim))
-    weight = _block_mean(image.weight, factor, before, spatial_ndim)
-    weighted = _block_mean(image.centred * image.weight, factor, before, spatial_ndim)
+        return image._replace(centred=_block_means(image.centred, factor, before, spatial_ndim))
+    weight = _block_means(image.weight, factor, before, spatial_ndim)
+    weighted = _block_means(image.centred * image.weight, factor, before, spatial_ndim)
     return image._replace(centred=weighted / jnp.where(weight == 0, 1, weight), weight=weight)
 
 
-def pad_pair(pair: ImagePair | SumDifference, taps: Taps, padding: Padding) -> ImagePair | SumDifference:
-    """Returns a pair mirrored at its edges, so that every pixel has a window; as it is if padding is "valid"."""
+def pad_pair(pair: Pair, taps: Taps, padding: Padding) -> Pair:
+    """Returns a pair mirrored at its edges, so that every pixel has a window, or the pair itself for "valid"."""
     return pair if padding == "valid" else map_images(pad, pair, taps, padding)
 
 
 def pad(image: CentredImage, taps: Taps, padding: Padding) -> CentredImage:
-    """Returns an image mirrored at its edges, so that every pixel has a window; as it is if padding is "valid"."""
+    """Returns an image mirrored at its edges, so that every pixel has a window, or the image itself for "valid"."""
     if padding == "valid":
         return image
 
@@ -92,7 +90,7 @@ def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
     return max(1, round(min(spatial) / 256) if rule == "pool" else (2 * min(spatial) + 256) // 512)
 
 
-def _block_mean(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
+def _block_means(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
     for axis in range(image.ndim - 1 - spatial_ndim, image.ndim - 1):
         length = image.shape[axis]
         after = max(0, -(-length // factor) * factor - length - before)

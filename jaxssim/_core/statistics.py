@@ -11,48 +11,45 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxssim._core import derivatives, images, xla
-from jaxssim._core.filtering import WindowMoments, weighted_sum, window_moments
+from jaxssim._core import images, jvp, xla
+from jaxssim._core.filtering import WindowMoments, moments_by_passes, weighted_sum
 from jaxssim._core.images import CentredImage, ImagePair, SumDifference
 from jaxssim.conventions import Taps
 
 
 class WindowStatistics(NamedTuple):
-    """Statistics of the sum u and the difference v of two images over each window, in units of the data range.
-
-    Channels are folded into the last spatial axis, which makes the inner loop long.
-    """
+    """Statistics of the sum u and the difference v of two images over each window, folded, in data ranges."""
 
     mean_u: jax.Array
     mean_v: jax.Array
     var_u: jax.Array
     var_v: jax.Array
-    weight: jax.Array | None = None  # the sum of the mask under each window, 0 where the window holds no pixel of it
+    weight: jax.Array | None = None  # of the mask under each window; 0 where no pixel of the window counts
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def window_statistics(pair: ImagePair | SumDifference, taps: Taps) -> WindowStatistics:
     """Returns the statistics of every window that lies inside two images."""
-    return _statistics_of_pair(taps, pair)
+    return _statistics_of(taps, pair)
 
 
-def _statistics_of_pair(taps: Taps, pair: ImagePair | SumDifference) -> WindowStatistics:
-    return statistics_of(*pair.sum_and_difference(), taps)
+def _statistics_of(taps: Taps, pair: ImagePair | SumDifference) -> WindowStatistics:
+    return statistics_of_sum_difference(*pair.sum_and_difference(), taps)
 
 
 @functools.partial(window_statistics.defjvp, symbolic_zeros=True)
 def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-def]
-    """Where one image alone has a tangent dx, du = dx and dv = ±dx: F dx serves both, one filter less."""
+    """Computes F dx once for u and v where one image alone has a tangent: du = dx and dv = ±dx."""
     (pair,), (tangent,) = primals, tangents
-    nonzero = derivatives.nonzero_tangents(tangent)
+    nonzero = jvp.nonzero_tangents(tangent)
     if not isinstance(pair, ImagePair) or set(nonzero) not in ({0}, {1}):
-        return derivatives.jvp_along(functools.partial(_statistics_of_pair, taps), pair, nonzero)
-    ((which, tangent),) = nonzero.items()
-    dimage, sign = pair.scaled_tangent(tangent), (1, -1)[which]
+        return jvp.jvp_along(functools.partial(_statistics_of, taps), pair, nonzero)
+    ((which, dx),) = nonzero.items()
+    dimage, sign = pair.scaled_tangent(dx), (1, -1)[which]
     u, v = pair.sum_and_difference()
     weight, channels = _folded_weight(u), u.centred.shape[-1]
     moments_u, moments_v = (
-        window_moments(images.fold(image.centred), weight, taps, channels, fuse_last=False) for image in (u, v)
+        moments_by_passes(images.fold(image.centred), weight, taps, channels, fuse_last=False) for image in (u, v)
     )
     dmean, dvar_u = _moments_tangent(images.fold(u.centred), dimage, weight, moments_u, taps, channels)
     _, dvar_v = _moments_tangent(images.fold(v.centred), dimage, weight, moments_v, taps, channels, dmean)
@@ -60,15 +57,15 @@ def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-
     return statistics, WindowStatistics(dmean, sign * dmean, dvar_u, sign * dvar_v, _zero_tangent(statistics.weight))
 
 
-def statistics_of(u: CentredImage, v: CentredImage, taps: Taps) -> WindowStatistics:
+def statistics_of_sum_difference(u: CentredImage, v: CentredImage, taps: Taps) -> WindowStatistics:
     """Returns the statistics of every window that lies inside the sum u and the difference v of two images."""
-    return _joined(moments(u, taps), moments(v, taps))
+    return _joined(moments_of_image(u, taps), moments_of_image(v, taps))
 
 
-def moments(image: CentredImage, taps: Taps) -> WindowMoments:
+def moments_of_image(image: CentredImage, taps: Taps) -> WindowMoments:
     """Returns mean, variance and weight of every window that lies inside an image."""
     folded, channels = images.fold(image.centred), image.centred.shape[-1]
-    return _add_offset(image.offset, _moments(folded, _folded_weight(image), taps, channels))
+    return _add_offset(image.offset, _moments_of_folded(folded, _folded_weight(image), taps, channels))
 
 
 def _joined(moments_u: WindowMoments, moments_v: WindowMoments) -> WindowStatistics:
@@ -86,15 +83,15 @@ def _add_offset(offset: jax.Array, moments: WindowMoments) -> WindowMoments:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _moments(image: jax.Array, weight: jax.Array | None, taps: Taps, channels: int) -> WindowMoments:
-    """Returns the moments of a folded image; mean and variance are 0 where a window holds no pixel of the mask."""
-    return window_moments(image, weight, taps, channels, fuse_last=True)
+def _moments_of_folded(image: jax.Array, weight: jax.Array | None, taps: Taps, channels: int) -> WindowMoments:
+    """Returns the moments of every window of a folded image, with derivatives."""
+    return moments_by_passes(image, weight, taps, channels, fuse_last=True)
 
 
-@_moments.defjvp
+@_moments_of_folded.defjvp
 def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-def]
     (image, weight), (dimage, _) = primals, tangents
-    moments = window_moments(image, weight, taps, channels, fuse_last=False)
+    moments = moments_by_passes(image, weight, taps, channels, fuse_last=False)
     return moments, (*_moments_tangent(image, dimage, weight, moments, taps, channels), _zero_tangent(moments[2]))
 
 

@@ -9,24 +9,24 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxssim._core import xla
-from jaxssim._core.images import ImagePair, SumDifference
+from jaxssim._core.images import Pair
 from jaxssim.conventions import Taps
 
 MAX_TILE = 2**19
-"""The most values that a tile takes from each image of a pair."""
+"""The most values of x, or of y, in a tile."""
 MIN_TILE = 2**16
-"""Below this size the overhead of the loop exceeds its work."""
+"""Below this many values the overhead of the loop exceeds the work of a tile."""
 
 
 class Tiles(NamedTuple):
-    """How a batch of images is cut: a tile is one band of rows of each image of one group."""
+    """How a batch of images is cut: a tile is one band of rows of every image of one group."""
 
     groups: int
     bands: int
 
 
-def choose_tiles(pair: ImagePair | SumDifference, taps: Taps, min_rows: int, min_bands: int = 1) -> Tiles:
-    """Returns equal tiles that cover the images, in at least `min_bands` bands if each can have `min_rows` rows."""
+def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> Tiles:
+    """Returns tiles that cover the images, at least `min_tiles` of `min_rows` rows or more; the last may overlap."""
     if len(taps) == 1:
         return Tiles(1, 1)
     *batch, height = (n if isinstance(n, int) else 1 for n in pair.images[0].shape[: -len(taps)])
@@ -35,14 +35,16 @@ def choose_tiles(pair: ImagePair | SumDifference, taps: Taps, min_rows: int, min
     per_group = _images_per_group(images, math.prod(leading) * height * row)
     groups = max(1, images // max(1, per_group))
     fitting_rows = MAX_TILE // max(1, math.prod(leading) * per_group * row)
-    rows = max(min_rows, min(height // -(-min_bands // groups), fitting_rows))
+    rows = max(min_rows, min(height // -(-min_tiles // groups), fitting_rows))
     return Tiles(groups, max(1, height // rows))
 
 
 def _images_per_group(images: int, size: int) -> int:
-    """Returns how many images of `size` values make up a group: a divisor of `images`, at most a quarter of a tile.
+    """Returns how many images of `size` values make up a group.
 
-    It is a multiple of the number of devices where possible, so that a batch that is sharded over them stays sharded.
+    The number divides `images`, and is a multiple of the number of devices if that does too, so that a sharded batch
+    stays sharded. A group has at most a quarter of MAX_TILE values if possible. All images are one group if a group
+    would have fewer than MIN_TILE values.
     """
     least = jax.device_count() if images % jax.device_count() == 0 else 1
     most = max(MAX_TILE // 4, least * size)  # small groups keep the working memory of a training step small
@@ -51,7 +53,7 @@ def _images_per_group(images: int, size: int) -> int:
 
 
 def split_batch(arrays: Any, groups: int, taps: Taps) -> Any:
-    """Returns arrays with their last batch axis split into (images of a group, groups); an axis of 1 into (1, 1)."""
+    """Returns arrays with their last batch axis split into (images of a group, groups); a length of 1 into (1, 1)."""
     axis = -2 - len(taps)
 
     def split(array: jax.Array) -> jax.Array:
@@ -63,7 +65,7 @@ def split_batch(arrays: Any, groups: int, taps: Taps) -> Any:
 
 
 def slice_tile(arrays: Any, taps: Taps, group: jax.Array, first: jax.Array, rows: int) -> Any:
-    """Returns some rows of one group's images, of arrays that `split_batch` has split; an axis of 1 is broadcast."""
+    """Returns some rows of one group's images, of arrays that `split_batch` has split; axes of length 1 stay."""
 
     def sliced(array: jax.Array) -> jax.Array:
         axis = array.ndim - 1 - len(taps)
@@ -87,7 +89,7 @@ def update_tile(
 def owned_weight(
     band: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int
 ) -> jax.Array:
-    """Returns the weight of a tile's windows, 0 for those that another band owns: every window has one owner."""
+    """Returns the weights of a tile's windows, 0 for windows that another band counts, so that each counts once."""
     shape = [1] * values.ndim
     shape[axis] = values.shape[axis]
     row = first + lax.broadcasted_iota(jnp.int32, shape, values.ndim + axis)

@@ -1,6 +1,6 @@
-"""Every workaround for the XLA compiler. Each says what it does, why, for which JAX, and when it may be deleted.
+"""Every workaround for the XLA compiler: what each does, why, which versions of JAX need it, and when to delete it.
 
-No other module works around the compiler; what looks odd elsewhere is there for accuracy.
+What looks odd in other modules is there for accuracy, or for the time that JAX takes to trace, and says so.
 """
 
 import functools
@@ -17,12 +17,12 @@ from jax.experimental.xla_metadata import set_xla_metadata
 def no_fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns `function` of arrays, compiled so that XLA does not fuse it with its surroundings.
 
-    Two filter passes that XLA fuses into one loop cost taps² operations a pixel instead of 2 taps. An optimisation
-    barrier separates them, except on CPU up to JAX 0.10, where XLA drops the barrier before it fuses; a call that is
-    marked as not inlineable stays separate there.
+    Two filter passes that XLA fuses into one loop cost taps² operations per pixel instead of 2 taps. An optimisation
+    barrier separates the passes, except on CPU up to JAX 0.10, where XLA drops a barrier between two loops before it
+    fuses; a call that is marked as not inlineable stays separate there.
 
     Keyword-only arguments of `function` are static. Delete the CPU branch when JAX 0.11 is the oldest supported version
-    and the barrier is measured to be as fast there; delete the rest when XLA weighs recomputation in its CPU fusions.
+    and the barrier is measured to be as fast there; delete the rest when XLA counts recomputation in its CPU fusions.
     """
     static = [name for name, kind in inspect.signature(function).parameters.items() if kind.kind is kind.KEYWORD_ONLY]
     jitted = jax.jit(function, static_argnames=static)
@@ -45,8 +45,8 @@ def no_fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 def materialize(arrays: Any) -> Any:
     """Returns arrays as they are, which XLA then computes once and stores instead of recomputing them at each use.
 
-    Without it XLA recomputes sum and difference for every tap, and the offset for every pixel. Needed by all versions
-    up to JAX 0.12; delete when XLA weighs recomputation in its fusions.
+    Without this barrier XLA recomputes sum and difference for every tap, and the offset for every pixel. Needed by all
+    versions up to JAX 0.12; delete when XLA counts recomputation in its fusions.
     """
     return lax.optimization_barrier(arrays)
 
@@ -60,14 +60,14 @@ def materialize_on_cpu(array: jax.Array) -> jax.Array:
     return lax.platform_dependent(array, cpu=lax.optimization_barrier, default=lambda array: array)
 
 
-def one_minus_quotient(n: jax.Array, d: jax.Array) -> jax.Array:
-    """Returns 1 - n / d as the quotient (d - n) / d.
+def one_minus_quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """Returns 1 - numerator / denominator as (denominator - numerator) / denominator.
 
-    XLA takes a division for expensive and ends a fusion at a quotient with two uses; a second quotient keeps formula
+    XLA considers a division expensive and ends a fusion at a quotient with two uses; a second quotient keeps formula
     and filter pass in one loop (6.5 to 4.9 ms for a batch of 8x256x256x3 on CPU). Needed by all versions up to JAX
     0.12; delete when `1 - q` with a shared quotient `q` is as fast.
     """
-    return (d - n) / d
+    return (denominator - numerator) / denominator
 
 
 def zeros_like(x: jax.Array) -> jax.Array:
@@ -79,13 +79,13 @@ def zeros_like(x: jax.Array) -> jax.Array:
     return jnp.where(False, x, 0)
 
 
-def repeat_along_row(offset: jax.Array, folded: jax.Array) -> jax.Array:
-    """Returns an offset (*batch, 1, .., 1, channels) repeated for every column of a folded image.
+def repeat_along_row(row: jax.Array, folded: jax.Array) -> jax.Array:
+    """Returns a value per channel (*batch, 1, .., 1, channels) repeated for every column of a folded image.
 
     Where XLA fuses the repetition, every pixel of the image looks its channel up by an integer division. Needed by all
     versions up to JAX 0.12; delete when XLA moves such a lookup out of the loop over rows.
     """
-    return _repeat(offset[..., 0, :], count=folded.shape[-1] // offset.shape[-1])
+    return _repeat(row[..., 0, :], count=folded.shape[-1] // row.shape[-1])
 
 
 @no_fuse
@@ -94,8 +94,8 @@ def _repeat(row: jax.Array, *, count: int) -> jax.Array:
 
 
 @no_fuse
-def partial_row_sums(values: jax.Array, pilot: jax.Array, share: jax.Array, *, axis: int) -> jax.Array:
-    """Returns sums of `(values - pilot) * share` over groups of at most eight rows: an eighth of the rows remains.
+def partial_row_sums(values: jax.Array, first_mean: jax.Array, share: jax.Array, *, axis: int) -> jax.Array:
+    """Returns sums of `(values - first_mean) * share` over groups of at most eight rows: an eighth of the rows remains.
 
     XLA's own sum over all rows takes as long as a filter pass, since it is not vectorised; these sums are. Needed by
     all versions up to JAX 0.12 on CPU; delete when `jnp.sum` over rows is as fast.
@@ -103,19 +103,19 @@ def partial_row_sums(values: jax.Array, pilot: jax.Array, share: jax.Array, *, a
     rows = values.shape[axis]
     step, terms = -(-rows // 8), []
     for start in range(0, rows, step):
-        first = min(start, rows - step)  # every group has the same number of rows: the last one may overlap
+        first = min(start, rows - step)  # every slice has `step` rows: the last one may overlap
         value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
         if first < start:
             row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
-            part = lax.select(row < start - first, jnp.zeros_like(part), part)  # an overlap counts once
-        terms.append(lax.mul(lax.sub(value, pilot), part))
+            part = lax.select(row < start - first, jnp.zeros_like(part), part)  # a row in two slices counts once
+        terms.append(lax.mul(lax.sub(value, first_mean), part))
     return _tree_sum(terms)
 
 
 def on_all_cores(i: jax.Array) -> jax.Array:
-    """Returns the counter of a loop by way of a sort, which makes XLA on CPU run the loop's body on all cores.
+    """Returns the counter of a loop unchanged, through a sort, which makes XLA on CPU run the body on all cores.
 
-    From JAX 0.12 on XLA takes a short loop for a small one and runs its body on one core, unless the body holds a sort.
+    From JAX 0.12 on XLA considers a short loop small and runs its body on one core, unless the body holds a sort.
     Delete when a loop over tiles takes no longer without it.
     """
     return lax.sort(jnp.stack([i, i + 1]))[0]

@@ -1,4 +1,4 @@
-"""Derivatives along the tangents that are not zero, and jitted functions whose derivative is traced by itself."""
+"""Helpers for derivative rules: JVPs along the tangents that are not symbolic zeros, and `jax.jit` with its own JVP."""
 
 import functools
 from collections.abc import Callable
@@ -8,14 +8,14 @@ import jax
 from jax.custom_derivatives import SymbolicZero
 
 Tangents = dict[int, jax.Array]
-"""The tangents that are not known to be zero, by the position of their leaf in a pytree."""
+"""The tangents that are not symbolic zeros, by the position of their leaf in a pytree."""
 
 
 def jit_with_own_jvp(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `jax.jit` of `function(argument, *static)`, whose JVP is traced by itself.
+    """Returns `jax.jit` of `function(argument, *static)`, whose JVP is traced separately.
 
-    Differentiating a plain `jax.jit` traces the value again only to linearise it. With the JVP traced by itself, a
-    gradient takes a third less time to trace. `argument` is a pytree; `static` values are hashable.
+    Differentiating a plain `jax.jit` traces the value again only to linearise it. With the JVP traced separately,
+    a gradient takes a third less time to trace. `argument` is a pytree; `static` values are hashable.
     """
 
     @functools.partial(jax.jit, static_argnums=1)
