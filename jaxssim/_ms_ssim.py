@@ -188,7 +188,7 @@ def prepare_ms_ssim(
     if fitting < len(weights):
         raise ValueError(
             f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels; pass "
-            f"larger images, or no more than {fitting} weights, for instance jaxssim.MS_SSIM_WEIGHTS[:{fitting}]"
+            f"larger images, or at most {fitting} weights, for instance jaxssim.MS_SSIM_WEIGHTS[:{fitting}]"
         )
     return checked, weights, convention, layout
 
