@@ -212,7 +212,7 @@ def _mean_of_windows(values: jax.Array, sigma: float) -> jax.Array:
 
 
 def _unit(image: jax.Array, setting: Setting) -> jax.Array:
-    """Returns for each channel a power of 2 that bounds its coefficients, about; constant to derivatives."""
+    """Returns for each channel a power of 2 near the largest possible coefficient; constant to derivatives."""
     largest = lax.stop_gradient(jnp.abs(image).max((-2, -1)))
     # Images without a normal number keep the unit 1, since the inverse of a subnormal unit overflows.
     _, exponent = jnp.frexp(jnp.where(largest < jnp.finfo(image.dtype).tiny, 1, largest))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxssim._core import images, jvp, xla
 from jaxssim._core.filtering import WindowMoments, moments_by_passes, weighted_sum
-from jaxssim._core.images import CentredImage, ImagePair, SumDifference
+from jaxssim._core.images import CentredImage, ImagePair, Pair
 from jaxssim.conventions import Taps
 
 
@@ -28,12 +28,12 @@ class WindowStatistics(NamedTuple):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def window_statistics(pair: ImagePair | SumDifference, taps: Taps) -> WindowStatistics:
+def window_statistics(pair: Pair, taps: Taps) -> WindowStatistics:
     """Returns the statistics of every window that lies inside two images."""
     return _statistics_of(taps, pair)
 
 
-def _statistics_of(taps: Taps, pair: ImagePair | SumDifference) -> WindowStatistics:
+def _statistics_of(taps: Taps, pair: Pair) -> WindowStatistics:
     return statistics_of_sum_difference(*pair.sum_and_difference(), taps)
 
 
