@@ -19,7 +19,7 @@ from pathlib import Path
 
 import measuring
 
-AUTOENCODER = Path(__file__).parents[1] / "examples" / "autoencoder"
+ROOT = Path(__file__).parents[1]
 OPTIONS = {
     "steps": 1500,
     "evaluate_every": 30,
@@ -35,8 +35,8 @@ KINDS = {"after the start": (0, 15), "as a save begins": (0, 0.02), "after a sav
 def start(folder):
     """The program, as a user starts it."""
     flags = [word for name, value in OPTIONS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = [sys.executable, AUTOENCODER / "main.py", "--runs", folder.parent, "--name", folder.name, *flags]
-    environment = os.environ | {"PYTHONPATH": str(AUTOENCODER.parents[1])}
+    command = [sys.executable, "-m", "examples.autoencoder", "--runs", folder.parent, "--name", folder.name, *flags]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -59,11 +59,10 @@ def kill(process, folder, kind, rng):
 
 def outcome(folder):
     """Everything that must be equal: the bits of the last checkpoint, its progress, the records and the metrics."""
-    sys.path.insert(0, str(AUTOENCODER))
-    import checkpoints
-    import train
-    from config import Config
     from rich.console import Console
+
+    from examples.autoencoder import checkpoints, train
+    from examples.autoencoder.config import Config
 
     config = dataclasses.replace(Config(**OPTIONS), runs=folder.parent, name=folder.name)
     stored = checkpoints.Checkpoints(config, Console())

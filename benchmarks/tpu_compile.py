@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +28,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
 
-AUTOENCODER = Path(__file__).parents[1] / "examples" / "autoencoder"
 WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
@@ -134,11 +132,11 @@ def program(name, images):
 
 def training_step():
     """The autoencoder's, as `program`: its state is whole, its batch of 32 patches of 64x64x3 is spread."""
-    sys.path.insert(0, str(AUTOENCODER))
-    import train
-    from config import Config
     from flax import nnx
-    from losses import loss_of
+
+    from examples.autoencoder import train
+    from examples.autoencoder.config import Config
+    from examples.autoencoder.losses import loss_of
 
     config = Config()
     model, optimizer, _ = train.initial(config)

@@ -10,11 +10,9 @@ import math
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import measuring
 
-AUTOENCODER = Path(__file__).parents[1] / "examples" / "autoencoder"
 BURST = 1.0  # seconds
 STEPS = 150  # over which waiting is measured
 PROGRAMS = {
@@ -28,13 +26,10 @@ PROGRAMS = {
 
 def example(loss):
     """The example's state, its batches from Grain, and its step."""
-    import input_pipeline
-    import losses
     import numpy as np
-    import parallel
-    import pictures
-    import train
-    from config import Config
+
+    from examples.autoencoder import input_pipeline, losses, parallel, pictures, train
+    from examples.autoencoder.config import Config
 
     config = Config(loss=loss)
     state = train.initial(config)
@@ -52,9 +47,10 @@ def example(loss):
 def keras_step(loss, xla):
     """The same layers in Keras, Adam, and a step as `fit` would compile it."""
     import keras
-    import model as ours
     import tensorflow as tf
-    from config import Config
+
+    from examples.autoencoder import model as ours
+    from examples.autoencoder.config import Config
 
     config = Config()
     block, channels = config.block, 3 * config.block**2
@@ -103,13 +99,13 @@ class Answers:
         """Build and compile; versions and the number of parameters, which must be equal."""
         import numpy as np
 
-        sys.path.insert(0, str(AUTOENCODER))
         library, loss = PROGRAMS[program]
         self.batch = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)
         if library == "jax":
             import jax
-            import train
-            from config import Config
+
+            from examples.autoencoder import train
+            from examples.autoencoder.config import Config
 
             self.batches, self.step = example(loss)
             self.wait = jax.block_until_ready

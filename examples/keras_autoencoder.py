@@ -1,30 +1,28 @@
 """The autoencoder of many a Keras tutorial, trained with 1 - SSIM: Keras 3 on JAX.
 
-    python keras_autoencoder.py [--epochs 12] [--steps 50] [--output keras.png]
+    python -m examples.keras_autoencoder [--epochs 12] [--steps 50] [--output keras.png]
 
 Four lines make it so: the backend, the import, the loss and its place in `compile`. The photographs are those of
 `autoencoder/`, and so are the patches that are kept for testing.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported
-sys.path.append(str(Path(__file__).parent / "autoencoder"))
 
 import keras
 import numpy as np
 import tyro
-from config import Config
-from input_pipeline import test_patches, training_batches
 from keras import layers
 from matplotlib.figure import Figure
-from pictures import photographs
 
 import jaxssim
+from examples.autoencoder.config import Config
+from examples.autoencoder.input_pipeline import test_patches, training_batches
+from examples.autoencoder.pictures import photographs
 
 SSIMLoss = lambda y_true, y_pred: jaxssim.ssim_loss(y_true, y_pred, data_range=1.0)  # noqa: E731
 
@@ -105,4 +103,4 @@ def draw(test: np.ndarray, reconstructed: np.ndarray, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    main(tyro.cli(Options, prog="python -m examples.keras_autoencoder"))

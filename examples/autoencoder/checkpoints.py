@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import parallel
-from config import MAY_DIFFER, Config
 from flax import nnx
 from grain import DatasetIterator
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 from rich.console import Console
+
+from examples.autoencoder import parallel
+from examples.autoencoder.config import MAY_DIFFER, Config
 
 History = list[dict[str, float]]  # a record an evaluation
 

@@ -1,17 +1,17 @@
 """The article's claim, tested: the same network, from the same seed, for as long, with MSE and with 1 - SSIM.
 
-All options are main.py's; --loss has no say here.
+All options are those of `python -m examples.autoencoder`; --loss has no say here.
 """
 
 import dataclasses
 
 import jax
-import parallel
-import report
 import tyro
-from config import Config, Loss
 from rich.console import Console
-from train import Run, train
+
+from examples.autoencoder import parallel, report
+from examples.autoencoder.config import Config, Loss
+from examples.autoencoder.train import Run, train
 
 
 def main(config: Config) -> None:
@@ -37,4 +37,4 @@ def show(runs: dict[str, Run], config: Config, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    main(tyro.cli(Config, prog="python -m examples.autoencoder.compare_losses", description=__doc__))

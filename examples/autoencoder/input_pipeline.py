@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import grain
 import numpy as np
-from config import Augment, Config
+
+from examples.autoencoder.config import Augment, Config
 
 MOST_TEST_PATCHES = 512
 

@@ -6,9 +6,9 @@ from itertools import count
 
 import jax
 import jax.numpy as jnp
-from config import Config
 
 import jaxssim
+from examples.autoencoder.config import Config
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 

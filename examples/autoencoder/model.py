@@ -11,9 +11,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from config import Config
 from flax import nnx
 from jax.typing import DTypeLike
+
+from examples.autoencoder.config import Config
 
 
 class Autoencoder(nnx.Module):

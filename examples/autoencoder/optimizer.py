@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 import optax
-from config import Config
+
+from examples.autoencoder.config import Config
 
 
 def adam(config: Config) -> optax.GradientTransformationExtraArgs:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import jax
 import numpy as np
-from config import Config
 from flax import nnx
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from examples.autoencoder.config import Config
 
 HEARTBEAT = 30  # seconds without a sign of life after which a process counts as ended
 LAST_WORDS = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import arrays
 import numpy as np
-from config import Config
 from PIL import Image, ImageOps, UnidentifiedImageError
 from skimage import data
+
+from examples.autoencoder import arrays
+from examples.autoencoder.config import Config
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}

@@ -1,4 +1,4 @@
-"""Reconstruct whole images with a trained network, score them, export it: `python reconstruct.py RUN IMAGES...`.
+"""Reconstruct whole images with a trained network, score them, export it: `python -m examples.autoencoder.reconstruct`.
 
 An image of any size is cut into tiles of the patches' size, each half over the next. The tiles are reconstructed alone
 and blended by a window that falls to their edges, so that no seam is left.
@@ -14,14 +14,14 @@ import jax.export
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
-import pictures
-import runs
 import tyro
-from model import Autoencoder
 from PIL import Image
 from rich.console import Console
 
 import jaxssim
+from examples.autoencoder import pictures, runs
+from examples.autoencoder.model import Autoencoder
+from examples.blending import blend_tiles
 
 BATCH = 64  # tiles that go through the network at once
 WINDOW = 11  # pixels of SSIM's window
@@ -119,19 +119,10 @@ def blended(network: Callable[[np.ndarray], jax.Array], image: np.ndarray, tile:
     padded = np.pad(image, (*((step, end) for end in after), (0, 0)), mode="symmetric")
     corners = [(step * i, step * j) for i, j in np.ndindex(*counts)]
     profile = np.sin(np.pi * (np.arange(tile, dtype=np.float32) + 0.5) / tile) ** 2
-    weights = np.outer(profile, profile)[..., None]
-    total, weight = np.zeros_like(padded), np.zeros_like(padded[..., :1])
-    tiles = np.zeros((BATCH, tile, tile, image.shape[2]), image.dtype)
-    for start in range(0, len(corners), BATCH):
-        chosen = [np.s_[top : top + tile, left : left + tile] for top, left in corners[start : start + BATCH]]
-        for i, where in enumerate(chosen):
-            tiles[i] = padded[where]
-        for where, output in zip(chosen, np.asarray(network(tiles)), strict=False):
-            total[where] += weights * output
-            weight[where] += weights
+    output = blend_tiles(network, padded, corners, np.outer(profile, profile), image.shape[2], BATCH)
     height, width, _ = image.shape
-    return (total / weight)[step : step + height, step : step + width]
+    return output[step : step + height, step : step + width]
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    main(tyro.cli(Options, prog="python -m examples.autoencoder.reconstruct", description=__doc__))

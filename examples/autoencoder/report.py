@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
-from train import Run, reconstruct
 
 import jaxssim
+from examples.autoencoder.train import Run, reconstruct
 
 SHOWN = 8  # patches in a picture
 

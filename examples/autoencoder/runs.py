@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import orbax.checkpoint as ocp
-from config import Config
 from flax import nnx
-from model import Autoencoder
+
+from examples.autoencoder.config import Config
+from examples.autoencoder.model import Autoencoder
 
 
 def load(folder: Path) -> tuple[Config, Autoencoder]:
-    """The config and the trained network that `main.py` left in a folder."""
+    """The config and the trained network that `python -m examples.autoencoder` left in a folder."""
     if not (folder / "config.json").is_file():
         raise SystemExit(f"{folder} holds no config.json; pass a run's folder, such as runs/photographs")
     config = from_json((folder / "config.json").read_text())

@@ -13,21 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import parallel
-from checkpoints import Checkpoints, History
-from config import Config
 from flax import nnx
 from grain import DatasetIterator
-from input_pipeline import test_patches, training_batches
 from jax.sharding import Mesh
-from losses import Loss, check_patch, loss_of
-from model import Autoencoder
-from optimizer import adam
-from pictures import photographs
 from rich.console import Console
-from watch import SHOWN, Watch
 
 import jaxssim
+from examples.autoencoder import parallel
+from examples.autoencoder.checkpoints import Checkpoints, History
+from examples.autoencoder.config import Config
+from examples.autoencoder.input_pipeline import test_patches, training_batches
+from examples.autoencoder.losses import Loss, check_patch, loss_of
+from examples.autoencoder.model import Autoencoder
+from examples.autoencoder.optimizer import adam
+from examples.autoencoder.pictures import photographs
+from examples.autoencoder.watch import SHOWN, Watch
 
 
 class Run(NamedTuple):

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from checkpoints import History
-from config import Config
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
+
+from examples.autoencoder.checkpoints import History
+from examples.autoencoder.config import Config
+from examples.progress import progress_bar
 
 SHOWN = 8  # patches in TensorBoard
 COMPILING = 2  # steps that are not timed
 TRACED = 10  # steps in a trace
+VALUES = "loss {task.fields[loss]:.4f}  test SSIM {task.fields[ssim]:.4f}  {task.fields[speed]:.0f} images/s"
 
 
 class Clock:
@@ -70,7 +72,7 @@ class Watch:
         self.board = SummaryWriter(
             str(config.folder / "tensorboard"), purge_step=self.resumed + 1, write_to_disk=self.first
         )
-        self.bar = progress_bar(console)
+        self.bar = progress_bar(console, VALUES)
         self.task = self.bar.add_task(
             "training", total=config.steps, completed=self.resumed, loss=math.nan, ssim=self.ssim, speed=math.nan
         )
@@ -128,17 +130,3 @@ def write(path: Path, text: str) -> None:
     new = path.with_suffix(".new")
     new.write_text(text)
     new.replace(path)
-
-
-def progress_bar(console: Console) -> Progress:
-    """Loss, test SSIM, images per second and the time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(
-            "loss {task.fields[loss]:.4f}  test SSIM {task.fields[ssim]:.4f}  {task.fields[speed]:.0f} images/s"
-        ),
-        TimeRemainingColumn(),
-        console=console,
-    )

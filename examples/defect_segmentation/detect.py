@@ -1,4 +1,4 @@
-"""Mark the defects of new pictures with a network that main.py trained: `python detect.py RUN IMAGES...`.
+"""Mark the defects of new pictures with a network that `python -m examples.defect_segmentation` trained.
 
 RUN is one network's folder, as runs/defects/brick-ssim-0. For each picture NAME this writes NAME_mask.png (white where
 the residual exceeds the threshold) and NAME_overlay.png, both of the picture's size, and a line of defects.csv.
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from defect_data import UNREADABLE, fit, read
-from defect_maps import Detector, load
 from PIL import Image
 from rich.console import Console
 from tyro.conf import Positional
+
+from examples.defect_segmentation.data import UNREADABLE, fit, read
+from examples.defect_segmentation.maps import Detector, load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,4 +79,4 @@ def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    main(tyro.cli(Options, prog="python -m examples.defect_segmentation.detect"))

@@ -45,11 +45,11 @@ FUNCTIONS = {
 
 def training_step():
     """The autoencoder's, of a small network: a function of its state and a batch, the state, and its parameters."""
-    sys.path.insert(0, str(ROOT / "examples" / "autoencoder"))
-    import train
-    from config import Config
     from flax import nnx
-    from losses import loss_of
+
+    from examples.autoencoder import train
+    from examples.autoencoder.config import Config
+    from examples.autoencoder.losses import loss_of
 
     config = Config(width=16)
     model, optimizer, _ = train.initial(config)

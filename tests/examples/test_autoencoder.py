@@ -20,24 +20,21 @@ from flax import nnx
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "autoencoder"
-sys.path.insert(0, str(FOLDER))
-
-import input_pipeline
-import model as models
-import optimizer as optimizers
-import pictures as sources
-import train as training
-from config import Config
-from losses import loss_of
+from examples.autoencoder import input_pipeline
+from examples.autoencoder import model as models
+from examples.autoencoder import optimizer as optimizers
+from examples.autoencoder import pictures as sources
+from examples.autoencoder import train as training
+from examples.autoencoder.config import Config
+from examples.autoencoder.losses import loss_of
 
 SMALL = Config(steps=20, evaluate_every=10, batch_size=8, width=16, patch=32)
 
 
-def run(script, *arguments):
+def run(module, *arguments):
     """A program as a user runs it, in a process of its own, uninstalled."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, FOLDER / script, *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
 
 
@@ -238,7 +235,7 @@ def test_configs_check_themselves(options, words):
 
 
 def test_the_main_job_leaves_every_file(tmp_path):
-    done = run("main.py", *quick(tmp_path))
+    done = run("examples.autoencoder", *quick(tmp_path))
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "photographs"
     config = json.loads((folder / "config.json").read_text())
@@ -259,9 +256,8 @@ def test_the_main_job_leaves_every_file(tmp_path):
 
 
 def test_the_main_job_on_a_folder_with_broken_files(tmp_path, folder):
-    done = run(
-        "main.py", *quick(tmp_path), "--data", folder, "--name", "mine", "--loss", "dssim-l1", "--schedule", "step"
-    )
+    options = ("--data", folder, "--name", "mine", "--loss", "dssim-l1", "--schedule", "step")
+    done = run("examples.autoencoder", *quick(tmp_path), *options)
     assert done.returncode == 0, done.stderr
     text = done.stdout.replace("\n", "")
     assert "2 unreadable" in text
@@ -271,21 +267,21 @@ def test_the_main_job_on_a_folder_with_broken_files(tmp_path, folder):
 
 
 def test_an_empty_folder_is_a_clear_error(tmp_path):
-    done = run("main.py", "--data", tmp_path, "--runs", tmp_path / "runs")
+    done = run("examples.autoencoder", "--data", tmp_path, "--runs", tmp_path / "runs")
     assert done.returncode == 1
     assert "holds 0 readable and 0 unreadable images" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_help_reads_well():
-    done = run("main.py", "--help")
+    done = run("examples.autoencoder", "--help")
     assert done.returncode == 0
     for words in ("--data", "--loss", "--schedule", "--learning-rate", "--seed", "What training minimises"):
         assert words in done.stdout
 
 
 def test_comparing_losses(tmp_path):
-    done = run("compare_losses.py", *quick(tmp_path))
+    done = run("examples.autoencoder.compare_losses", *quick(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "MSE" in done.stdout
     assert "1 - SSIM" in done.stdout

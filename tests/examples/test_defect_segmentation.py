@@ -1,7 +1,6 @@
 """Defect segmentation: exact masks, parts never trained on, the paper's network, maps and scores, and the programs."""
 
 import csv
-import importlib.util
 import json
 import os
 import subprocess
@@ -22,28 +21,18 @@ from rich.progress import Progress
 from skimage import data as textures
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "defect_segmentation"
-sys.path.insert(0, str(FOLDER))
-
-import defect_data as pictures
-import defect_maps as maps
-import defect_model as models
-import defect_painting as painting
-import defect_report as report
-import defect_training as training
-from defect_config import Config
-
 import jaxssim
+from examples.defect_segmentation import data as pictures
+from examples.defect_segmentation import detect as program
+from examples.defect_segmentation import maps, painting, report, training
+from examples.defect_segmentation import model as models
+from examples.defect_segmentation.config import Config
 
-specification = importlib.util.spec_from_file_location("defect_detect", FOLDER / "detect.py")
-program = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(program)
 
-
-def run(script, *arguments):
+def run(module, *arguments):
     """A program as a user runs it, in a process of its own, uninstalled."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, FOLDER / script, *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
 
 
@@ -449,7 +438,9 @@ def trained(tmp_path_factory):
         write(folder / "cloth" / f"{i}.png", wave(140, 150, i))
     (folder / "cloth" / "broken.png").write_text("no picture")
     quick = ("--steps", 2, "--batch-size", 2, "--painted", 1, "--bottleneck", 8, "--false-positives", 0.05)
-    return folder, run("main.py", "--data", folder / "cloth", "--runs", folder / "runs", *quick, "--seeds", 2)
+    return folder, run(
+        "examples.defect_segmentation", "--data", folder / "cloth", "--runs", folder / "runs", *quick, "--seeds", 2
+    )
 
 
 def test_the_main_job_leaves_every_file(trained):
@@ -501,7 +492,7 @@ def test_detect_marks_new_pictures(trained, tmp_path):
     write(tmp_path / "small.png", wave(60, 60))
     (tmp_path / "broken.png").write_text("no picture")
     paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "colour.jpg", "small.png", "missing.png")]
-    done = run("detect.py", detector, *paths, "--output", tmp_path / "out")
+    done = run("examples.defect_segmentation.detect", detector, *paths, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     text = done.stdout.replace("\n", "")
     assert "3 of 5 skipped" in text
@@ -532,7 +523,7 @@ def test_detect_says_what_is_wrong(trained, tmp_path):
 
     with pytest.raises(SystemExit, match="none of IMAGES could be used"):
         detect(detector, tmp_path / "broken.png")
-    with pytest.raises(SystemExit, match="holds no detector; pass a folder that main"):
+    with pytest.raises(SystemExit, match="holds no detector; pass a trained network"):
         detect(tmp_path, tmp_path / "broken.png")
     with pytest.raises(SystemExit, match="several pictures of one name, x"):
         detect(detector, tmp_path / "a" / "x.png", tmp_path / "x.jpg")

@@ -22,7 +22,7 @@ def test_it_trains_prints_and_draws(tmp_path):
     picture = tmp_path / "deeper" / "keras.png"
     options = ("--epochs", "4", "--steps", "3", "--output", picture)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(tmp_path)}
-    command = [sys.executable, ROOT / "examples" / "keras_autoencoder.py", *options]
+    command = [sys.executable, "-m", "examples.keras_autoencoder", *options]
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     losses, tests = (list(map(float, re.findall(rf"\b{name}: (\S+)", done.stdout))) for name in ("loss", "val_loss"))

@@ -5,11 +5,9 @@ import io
 import os
 import pickle
 import struct
-import sys
 import tarfile
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +16,8 @@ for name in ("grain", "skimage"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "autoencoder"
-sys.path.insert(0, str(FOLDER))
-
-import arrays
-import input_pipeline
-import pictures
-from config import Config
+from examples.autoencoder import arrays, input_pipeline, pictures
+from examples.autoencoder.config import Config
 
 RANDOM = np.random.default_rng(0)
 

@@ -19,13 +19,9 @@ import matplotlib
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "autoencoder"
-sys.path.insert(0, str(FOLDER))
-
-import reconstruct
-import runs
-import train as training
-from config import Config
+from examples.autoencoder import reconstruct, runs
+from examples.autoencoder import train as training
+from examples.autoencoder.config import Config
 
 PATCH = 32
 
@@ -59,7 +55,7 @@ def trained(tmp_path_factory):
 def run(*arguments):
     """The program as a user runs it, in a process of its own, uninstalled."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, FOLDER / "reconstruct.py", *arguments]
+    command = [sys.executable, "-m", "examples.autoencoder.reconstruct", *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
 
 

@@ -25,19 +25,12 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "autoencoder"
-sys.path.insert(0, str(FOLDER))
-
-import input_pipeline
-import losses
-import optimizer
-import parallel
-import pictures as sources
-import train as training
-from checkpoints import Checkpoints, bits, check_same
-from config import Config
-
 import jaxssim
+from examples.autoencoder import input_pipeline, losses, optimizer, parallel
+from examples.autoencoder import pictures as sources
+from examples.autoencoder import train as training
+from examples.autoencoder.checkpoints import Checkpoints, bits, check_same
+from examples.autoencoder.config import Config
 
 SMALL = Config(steps=6, evaluate_every=2, batch_size=8, width=16, patch=16, loss="mse", schedule="constant")
 QUIET = Console(quiet=True)
@@ -52,7 +45,7 @@ def launch(runs, *options, devices=1, **overridden):
         "COLUMNS": "120",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
-    command = [sys.executable, str(FOLDER / "main.py"), "--runs", str(runs), *flags, *options]
+    command = [sys.executable, "-m", "examples.autoencoder", "--runs", str(runs), *flags, *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from defect_config import Loss
-from defect_model import WINDOW, Autoencoder
 from flax import nnx
 
 import jaxssim
+from examples.blending import blend_tiles
+from examples.defect_segmentation.config import Loss
+from examples.defect_segmentation.model import WINDOW, Autoencoder
 
 # Windows of 11 pixels at every pixel, over a picture mirrored at its edge: the map is as large as the picture.
 SSIM = jaxssim.Convention(padding="reflect", average="all")
@@ -55,7 +56,7 @@ class Detector(NamedTuple):
 def load(folder: Path) -> Detector:
     """A detector that was saved."""
     if not (folder / "detector.json").is_file():
-        raise SystemExit(f"{folder} holds no detector; pass a folder that main.py left, as runs/defects/brick-ssim-0")
+        raise SystemExit(f"{folder} holds no detector; pass a trained network's folder, as runs/defects/brick-ssim-0")
     rest = json.loads((folder / "detector.json").read_text())
     model = Autoencoder(rest.pop("bottleneck"), nnx.Rngs(0))
     with ocp.StandardCheckpointer() as checkpointer:
@@ -87,17 +88,12 @@ def slide(model: Autoencoder, picture: np.ndarray, loss: Loss, stride: int) -> S
     if min(picture.shape) < WINDOW:
         raise ValueError(f"a picture must hold the window of {WINDOW}x{WINDOW} pixels, got {picture.shape}")
     corners = [(top, left) for top in starts(picture.shape[0], stride) for left in starts(picture.shape[1], stride)]
-    windows = np.stack([picture[top : top + WINDOW, left : left + WINDOW, None] for top, left in corners])
-    sums, counts = np.zeros((2, *picture.shape), np.float32), np.zeros(picture.shape, np.float32)
-    for first in range(0, len(windows), BATCH):
-        batch = windows[first : first + BATCH]
-        filled = np.resize(batch, (BATCH, *batch.shape[1:]))  # one size, compiled once
-        maps = np.stack(see_windows(model, filled, loss))[..., 0].swapaxes(0, 1)
-        for (top, left), both in zip(corners[first : first + BATCH], maps, strict=False):
-            place = np.s_[..., top : top + WINDOW, left : left + WINDOW]
-            sums[place] += both
-            counts[place] += 1
-    return Seen(*(sums / counts))
+
+    def network(windows: np.ndarray) -> np.ndarray:
+        return np.concatenate(see_windows(model, windows, loss), axis=-1)
+
+    blended = blend_tiles(network, picture[..., None], corners, np.ones((WINDOW, WINDOW), np.float32), 2, BATCH)
+    return Seen(blended[..., 0], blended[..., 1])
 
 
 def starts(side: int, stride: int) -> list[int]:

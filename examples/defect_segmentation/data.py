@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import grain
 import numpy as np
-from defect_config import Config
-from defect_model import WINDOW
-from defect_painting import DEFECTS, paint
 from PIL import Image, ImageOps
 from skimage import data
+
+from examples.defect_segmentation.config import Config
+from examples.defect_segmentation.model import WINDOW
+from examples.defect_segmentation.painting import DEFECTS, paint
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what pillow raises, and `read`, `fit`

@@ -1,12 +1,12 @@
-"""Train an autoencoder with a structural loss, and look at what it learned: `python main.py --help`."""
+"""Train an autoencoder with a structural loss, and look at what it learned: `python -m examples.autoencoder --help`."""
 
 import jax
-import parallel
-import report
 import tyro
-from config import Config
 from rich.console import Console
-from train import Run, train
+
+from examples.autoencoder import parallel, report
+from examples.autoencoder.config import Config
+from examples.autoencoder.train import Run, train
 
 
 def main(config: Config) -> None:
@@ -29,4 +29,4 @@ def show(run: Run, config: Config, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(tyro.cli(Config, prog="python -m examples.autoencoder"))

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from defect_config import LOSSES, Config, Loss
-from defect_data import Material, Test
-from defect_maps import Seen
 from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from examples.defect_segmentation.config import LOSSES, Config, Loss
+from examples.defect_segmentation.data import Material, Test
+from examples.defect_segmentation.maps import Seen
 
 NUMBERS = {"share": "share", "roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "found": "found", "false": "false"}
 EVERY = "all"  # the pixels of all test pictures, pooled

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from defect_config import Config, Loss
-from defect_data import training_batches
-from defect_maps import training_loss
-from defect_model import Autoencoder
 from flax import nnx
 from rich.progress import Progress
+
+from examples.defect_segmentation.config import Config, Loss
+from examples.defect_segmentation.data import training_batches
+from examples.defect_segmentation.maps import training_loss
+from examples.defect_segmentation.model import Autoencoder
 
 
 def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str, bar: Progress) -> Autoencoder:

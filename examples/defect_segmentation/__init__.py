@@ -1,0 +1,1 @@
+"""Autoencoders that mark defects in textures; run them as `python -m examples.defect_segmentation --help`."""
