@@ -1,1 +1,1 @@
-"""An image autoencoder trained with a structural loss; run it as `python -m examples.autoencoder --help`."""
+"""An image autoencoder trained with a structural loss; `python -m examples.autoencoder --help` lists the options."""

@@ -1,4 +1,4 @@
-"""Train an autoencoder with a structural loss, and look at what it learned: `python -m examples.autoencoder --help`."""
+"""Trains the autoencoder, then draws and prints the results."""
 
 import jax
 import tyro
@@ -10,8 +10,8 @@ from examples.autoencoder.train import Run, train
 
 
 def main(config: Config) -> None:
-    """Train, then draw and print what came of it."""
-    with parallel.processes(config):
+    """Trains, or resumes, the run that the config describes."""
+    with parallel.join_job(config):
         console = Console(quiet=jax.process_index() > 0)
         run = train(config, console)
         if jax.process_index() == 0:
@@ -19,13 +19,12 @@ def main(config: Config) -> None:
 
 
 def show(run: Run, config: Config, console: Console) -> None:
-    """Draw and print what came of a run."""
-    named = {str(config.loss): run}
-    pictures = config.folder / "curves.png", config.folder / "reconstructions.png"
-    report.curves(run, pictures[0])
-    report.reconstructions(named, pictures[1])
-    console.print(report.score_table(named))
-    console.print(*(f"{picture}\n" for picture in pictures), sep="", end="", soft_wrap=True)
+    """Draws the curves and reconstructions of a run and prints its scores."""
+    curves, reconstructions = config.folder / "curves.png", config.folder / "reconstructions.png"
+    report.draw_curves(run, curves)
+    report.draw_reconstructions({config.loss: run}, reconstructions)
+    console.print(report.score_table({config.loss: run}))
+    console.print(f"{curves}\n{reconstructions}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Data sets that come as arrays: NumPy's files, MNIST's and CIFAR-10's as their authors publish them.
+"""Data sets stored as arrays: NumPy files, the idx files of MNIST, and the binary archive of CIFAR-10.
 
-Nothing is unpickled, since a pickle runs whatever code it holds: arrays of objects are refused, and of CIFAR-10's
-archives the binary one is read, which has the same pictures as the one of pickles.
+Nothing is unpickled, because unpickling can run arbitrary code: object arrays are refused, and of CIFAR-10's two
+archives only the binary one is read, which holds the same images as the pickled one.
 """
 
 import gzip
@@ -15,65 +15,85 @@ from typing import NamedTuple
 
 import numpy as np
 
-IDX_TRAINING, IDX_TESTING = "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"
+IDX_TRAINING, IDX_TEST = "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"
+IDX_MAGIC = 2051  # unsigned bytes, three axes
 CIFAR = "cifar-10-binary.tar.gz"
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
+CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: the label, then red, green and blue
+READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 
 
 class Arrays(NamedTuple):
-    """Arrays (images, height, width[, channels]); `testing` is empty where a data set keeps none for testing."""
+    """Arrays of images (images, height, width) or (images, height, width, channels).
+
+    `test` is empty where the data set does not say which images are for testing.
+    """
 
     training: list[np.ndarray]
-    testing: list[np.ndarray]
+    test: list[np.ndarray]
 
 
-def read(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """A data set's images (height, width, 3) of uint8, for training and, where it says which, for testing."""
+def read_images(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Reads the training and test images of a data set.
+
+    Args:
+      path: an .npy or .npz file, a folder of idx files, or CIFAR-10's binary archive.
+
+    Returns:
+      Two lists of uint8 images (height, width, 3). The second is empty where the data set names no test images.
+
+    Raises:
+      SystemExit: the data cannot be read; the message says why.
+    """
     try:
-        training, testing = read_arrays(path)
-        return [*chain(*map(images, training))], [*chain(*map(images, testing))]
-    except UNREADABLE as error:
+        arrays = read_arrays(path)
+        return [*chain(*map(rgb_images, arrays.training))], [*chain(*map(rgb_images, arrays.test))]
+    except READ_ERRORS as error:
         raise SystemExit(f"--data {path} cannot be read: {error}") from None
 
 
 def read_arrays(path: Path) -> Arrays:
-    """What is in a folder of idx files, an archive or a file of NumPy's."""
+    """Reads a folder of idx files, a CIFAR-10 archive or a NumPy file."""
     if path.is_dir():
-        return Arrays([read_idx(path, IDX_TRAINING)], [read_idx(path, IDX_TESTING)])
+        return Arrays([read_idx(path, IDX_TRAINING)], [read_idx(path, IDX_TEST)])
     return read_cifar(path) if path.suffix == ".gz" else read_numpy(path)
 
 
-def images(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Each image of an array as uint8 with three channels; of uint8 they are views."""
+def rgb_images(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields each image of an array as uint8 (height, width, 3); a uint8 array is not copied.
+
+    Raises:
+      ValueError: the array's shape, type or range is not that of images.
+    """
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
         raise ValueError(f"its shape is {array.shape}; pass (images, height, width[, channels]), channels 1 or 3")
     if not (array.dtype.type in (np.uint8, np.uint16) or np.issubdtype(array.dtype, np.floating)):
         raise ValueError(f"it holds {array.dtype}; pass uint8, uint16 or floats in [0, 1]")
-    return map(rgb, map(eight_bits, array))
+    return map(to_rgb, map(to_uint8, array))
 
 
-def eight_bits(image: np.ndarray) -> np.ndarray:
-    """An image of uint8, uint16 or floats in [0, 1] as uint8."""
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Converts an image of uint8, uint16 or floats in [0, 1] to uint8."""
     match image.dtype.type:
         case np.uint8:
             return image
         case np.uint16:
             return (image // 257).astype(np.uint8)
     if not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(f"its floats lie from {image.min()} to {image.max()}; pass floats in [0, 1]")
+        raise ValueError(f"its floats range from {image.min()} to {image.max()}; pass floats in [0, 1]")
     return np.rint(image * 255).astype(np.uint8)
 
 
-def rgb(image: np.ndarray) -> np.ndarray:
-    """An image (height, width), (height, width, 1) or (height, width, 3) with three channels, not copied."""
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Returns a view (height, width, 3) of an image (height, width), (height, width, 1) or (height, width, 3)."""
     image = image[..., None] if image.ndim == 2 else image
     return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def read_numpy(path: Path) -> Arrays:
-    """The array of an .npy file, left on disk; those of an .npz file, for testing if "test" is in their names.
+    """Reads an .npy file as a memory map, or the images of an .npz file.
 
-    Arrays of fewer than three axes are passed over in an .npz file: they are labels.
+    In an .npz file, arrays with "test" in their name are for testing, and arrays of fewer than three axes are skipped
+    as labels.
     """
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
@@ -81,45 +101,52 @@ def read_numpy(path: Path) -> Arrays:
     with loaded:
         arrays = {name: loaded[name] for name in loaded.files}
     images = {name: array for name, array in arrays.items() if array.ndim > 2}
-    training, testing = ([images[name] for name in images if ("test" in name) == test] for test in (False, True))
+    training = [array for name, array in images.items() if "test" not in name]
     if not training:
-        named = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"it holds no images to train on, but {named or 'nothing'}")
-    return Arrays(training, testing)
+        contents = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "no array"
+        raise ValueError(f"it holds no images to train on; it holds {contents}")
+    return Arrays(training, [array for name, array in images.items() if "test" in name])
 
 
-def holds_idx(folder: Path) -> bool:
-    """Whether a folder holds a data set in MNIST's format."""
+def has_idx_files(folder: Path) -> bool:
+    """Returns whether a folder holds a data set in MNIST's format."""
     return any(folder.glob(f"{IDX_TRAINING}*"))
 
 
 def read_idx(folder: Path, name: str) -> np.ndarray:
-    """MNIST's images, gzipped or not: 2051 and three sizes, big-endian, then a byte a pixel."""
+    """Reads one of MNIST's image files, gzipped or not, as uint8 (images, height, width).
+
+    The file holds four big-endian 32-bit integers (a magic number and the three sizes), then one byte per pixel.
+    """
     plain = folder / name
     with plain.open("rb") if plain.exists() else gzip.open(folder / f"{name}.gz") as file:
         content = file.read()
     magic, *shape = np.frombuffer(content, ">u4", count=4).tolist()
     pixels = np.frombuffer(content, np.uint8, offset=16)
-    if magic != 2051 or pixels.size != np.prod(shape):
-        raise ValueError(f"{name} is not a whole idx file of images: it says {shape} and has {pixels.size} pixels")
+    if magic != IDX_MAGIC or pixels.size != np.prod(shape):
+        raise ValueError(f"{name} is not a complete idx file: its header gives {shape}, it has {pixels.size} pixels")
     return pixels.reshape(shape)
 
 
 def read_cifar(path: Path) -> Arrays:
-    """CIFAR-10's binary archive: records of a label's byte and 32x32 pixels, red ones first; (images, 32, 32, 3)."""
+    """Reads the five training batches and the test batch of CIFAR-10's binary archive."""
     arrays = Arrays([], [])
     with tarfile.open(path) as archive:
         for member in archive:
             name = Path(member.name).name
             if name == "data_batch_1":
-                raise ValueError(f"it holds pickles, which can run any code; pass {CIFAR}, the same pictures")
+                raise ValueError(f"it holds pickles, which can run any code; pass {CIFAR}, which has the same images")
             if member.isfile() and name.startswith(("data_batch_", "test_batch")):
                 content = archive.extractfile(member).read()  # type: ignore[union-attr]
-                if len(content) % 3073:
-                    raise ValueError(f"{name} is not of whole records of 3073 bytes")
-                pixels = np.frombuffer(content, np.uint8).reshape(-1, 3073)[:, 1:]
-                images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-                (arrays.testing if name.startswith("test") else arrays.training).append(images)
-    if not (arrays.training and arrays.testing):
+                (arrays.test if name.startswith("test") else arrays.training).append(cifar_batch(content, name))
+    if not (arrays.training and arrays.test):
         raise ValueError(f"it lacks data_batch_1.bin to data_batch_5.bin and test_batch.bin; pass {CIFAR}")
     return arrays
+
+
+def cifar_batch(content: bytes, name: str) -> np.ndarray:
+    """Returns the images (images, 32, 32, 3) of one batch file of CIFAR-10, which stores its channels first."""
+    if len(content) % CIFAR_RECORD:
+        raise ValueError(f"{name} is not a whole number of records of {CIFAR_RECORD} bytes")
+    pixels = np.frombuffer(content, np.uint8).reshape(-1, CIFAR_RECORD)[:, 1:]
+    return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

@@ -1,6 +1,6 @@
-"""The article's claim, tested: the same network, from the same seed, for as long, with MSE and with 1 - SSIM.
+"""Train the same network from the same seed twice, with MSE and with 1 - SSIM, and compare the reconstructions.
 
-All options are those of `python -m examples.autoencoder`; --loss has no say here.
+The options are those of `python -m examples.autoencoder`; --loss is ignored.
 """
 
 import dataclasses
@@ -10,30 +10,30 @@ import tyro
 from rich.console import Console
 
 from examples.autoencoder import parallel, report
-from examples.autoencoder.config import Config, Loss
+from examples.autoencoder.config import Config, LossName
 from examples.autoencoder.train import Run, train
+
+TITLES: dict[LossName, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
 
 
 def main(config: Config) -> None:
-    """Train twice, print both rows and draw both reconstructions."""
-    with parallel.processes(config):
+    """Trains with each loss, then prints both scores and draws both reconstructions."""
+    with parallel.join_job(config):
         console = Console(quiet=jax.process_index() > 0)
-        twins: dict[Loss, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
         runs = {}
-        for loss, title in twins.items():
+        for loss, title in TITLES.items():
             console.print(f"trained with {title}")
-            twin = dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}")
-            runs[title] = train(twin, console)
+            runs[title] = train(dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}"), console)
         if jax.process_index() == 0:
             show(runs, config, console)
 
 
 def show(runs: dict[str, Run], config: Config, console: Console) -> None:
-    """Draw and print what came of the runs."""
-    picture = config.runs / f"{config.name}-losses.png"
-    report.reconstructions(runs, picture)
+    """Draws the reconstructions of the runs and prints their scores."""
+    path = config.runs / f"{config.name}-losses.png"
+    report.draw_reconstructions(runs, path)
     console.print(report.score_table(runs))
-    console.print(str(picture), soft_wrap=True)
+    console.print(str(path), soft_wrap=True)
 
 
 if __name__ == "__main__":

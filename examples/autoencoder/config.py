@@ -1,106 +1,108 @@
-"""Everything a run depends on: one frozen dataclass, whose fields are the command line."""
+"""The configuration of a training run: one frozen dataclass, whose fields are also the command line's options."""
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from jaxssim import MS_SSIM_WEIGHTS
 
-Loss = Literal["ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1", "l1", "mse"]
+LossName = Literal["ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1", "l1", "mse"]
 Augment = Literal["all", "flips", "crops"]
-MAY_DIFFER = {  # where a run is resumed
+POSITIVE = (
+    *("learning_rate", "steps", "batch_size", "evaluate_every", "keep", "keep_best", "bottleneck", "width"),
+    *("plateau_patience", "plateau_factor"),
+)
+MAY_CHANGE = {  # options that may differ when a run is resumed
     *("name", "runs", "keep", "keep_best", "profile", "distributed", "coordinator", "processes", "process"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Train a convolutional autoencoder on photographs and show what it learned."""
+    """Train a convolutional autoencoder on images and show what it learned."""
 
     data: Path | None = None
-    """A folder of images, searched through; an .npy or .npz file of images; a folder of MNIST's or Fashion-MNIST's idx
-    files; cifar-10-binary.tar.gz. By default the photographs that ship inside scikit-image."""
+    """The images: a folder of image files, searched recursively; an .npy or .npz file; a folder of idx files (MNIST,
+    Fashion-MNIST); or cifar-10-binary.tar.gz. Default: the photographs that ship with scikit-image."""
     augment: Augment = "all"
-    """What training patches are besides cropped at random: turned, flipped, recoloured and darkened, which makes few
-    photographs do; flipped from left to right; nothing else, for what has one right way round, such as digits."""
+    """How training patches vary besides random cropping. all: rotated, flipped, colour channels permuted, darkened;
+    useful for few images. flips: flipped from left to right. crops: not at all, for images with one right orientation,
+    such as digits."""
     name: str = "photographs"
-    """The run's name: everything is written into RUNS/NAME."""
+    """Name of the run; all its files are written to RUNS/NAME."""
     runs: Path = Path("runs")
-    """The folder of all runs."""
+    """Folder that holds all runs."""
 
-    loss: Loss = "ssim"
-    """What training minimises: 1 - SSIM, 1 - MS-SSIM or 1 - CW-SSIM; Zhao's mix of MS-SSIM and L1; DSSIM and L1 in
-    equal parts; the mean absolute or the mean squared error."""
+    loss: LossName = "ssim"
+    """The training loss. ssim, ms-ssim, cw-ssim: 1 minus the metric. ms-ssim-l1: the mix of Zhao et al. 2017.
+    dssim-l1: the sum of DSSIM and the mean absolute error. l1, mse: the mean absolute and the mean squared error."""
     ms_ssim_weights: tuple[float, ...] = MS_SSIM_WEIGHTS
-    """Exponents of MS-SSIM's scales, the finest first; fewer of them for smaller patches."""
+    """Exponents of the scales of MS-SSIM, the finest first. Fewer scales allow smaller patches."""
     schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
-    """The learning rate over time: a warm-up and half a cosine; a third at 60% of the way, a ninth at 85%; less
-    whenever the test loss has stopped falling; constant."""
+    """The learning rate schedule. cosine: linear warm-up, then half a cosine. step: divided by 3 after 60% and after
+    85% of the steps. plateau: reduced whenever the test loss has stopped falling."""
     plateau_patience: int = 3
-    """Evaluations without a lower test loss after which a plateau is one."""
+    """Number of evaluations without a lower test loss after which schedule plateau reduces the learning rate."""
     plateau_factor: float = 0.1
-    """What the learning rate is then multiplied by."""
+    """Factor by which schedule plateau multiplies the learning rate."""
     learning_rate: float = 1e-3
-    """Of Adam, at its highest."""
+    """Highest learning rate of Adam."""
     clip: float | None = None
-    """The largest norm that gradients may have, all taken together; longer ones are shortened to it."""
+    """Largest global norm of the gradients; longer gradients are scaled down to it. Default: no clipping."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the network computes in; parameters, the change of basis and losses are float32 all the same."""
+    """Type in which the convolutions compute. Parameters, the cosine transform and losses are always float32."""
     steps: int = 2000
-    """Batches to train on."""
+    """Number of training steps, of one batch each."""
     batch_size: int = 32
-    """Patches in a batch, of all devices together."""
+    """Patches per batch, over all devices together."""
     evaluate_every: int = 250
-    """Steps between two looks at the test photographs, each with a checkpoint."""
+    """Steps between two evaluations on the test images. A checkpoint follows each evaluation."""
     keep: int = 3
-    """How many of the last checkpoints are kept."""
+    """Number of latest checkpoints to keep."""
     keep_best: int = 1
-    """How many of the checkpoints of highest test SSIM are kept besides."""
+    """Number of checkpoints of highest test SSIM to keep in addition."""
     profile: bool = False
-    """Write a trace of ten steps into RUNS/NAME/profile, for XProf or Perfetto."""
+    """Write a trace of ten steps to RUNS/NAME/profile, for XProf or Perfetto."""
     seed: int = 0
-    """Of the network's first weights, the patches and the split of a folder."""
+    """Seed of the initial weights, the patches, and the split into training and test images."""
 
     patch: int = 64
-    """Height and width of a patch in pixels, a multiple of the block."""
+    """Height and width of a patch in pixels, a multiple of BLOCK."""
     block: int = 8
-    """Height and width in pixels of the square that the bottleneck holds one vector for."""
+    """Height and width in pixels of the block that one vector of the bottleneck represents."""
     bottleneck: int = 24
-    """Numbers in that vector, where the block holds 3 * BLOCK^2."""
+    """Length of that vector; the block itself has 3 * BLOCK^2 values."""
     width: int = 128
     """Channels of the hidden convolutions."""
     test_fraction: float = 0.2
-    """The part of the images that is kept for testing, where a data set does not say which."""
+    """Fraction of the images kept for testing, where the data set has no test images of its own."""
 
     distributed: bool = False
-    """This is one of several processes of a job, which SLURM, Open MPI or a TPU's metadata describe, or else the next
-    three options."""
+    """Run as one of several processes of a job, described by SLURM, Open MPI or the metadata of a TPU, or else by the
+    next three options."""
     coordinator: str | None = None
     """HOST:PORT of the first process."""
     processes: int | None = None
-    """How many there are."""
+    """Number of processes in the job."""
     process: int | None = None
-    """Which of them this is, from 0."""
+    """Index of this process, from 0."""
 
     def __post_init__(self) -> None:
-        """Check what no type says."""
+        """Raises ValueError where an option is out of range."""
         if self.block < 1 or self.patch % self.block:
             raise ValueError(f"patch must be a multiple of block, got {self.patch} and {self.block}; pass --patch 64")
         if self.patch < 11:
             raise ValueError(f"patch must hold SSIM's window of 11 pixels, got {self.patch}; pass --patch 64")
-        for field in (
-            *("steps", "batch_size", "evaluate_every", "bottleneck", "width", "learning_rate", "keep", "keep_best"),
-            *("plateau_patience", "plateau_factor"),
-        ):
+        for field in POSITIVE:
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
         if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip must be positive, got {self.clip}; leave it out not to clip")
+            raise ValueError(f"clip must be positive, got {self.clip}; omit it to leave gradients unclipped")
         if not self.plateau_factor < 1:
             raise ValueError(f"plateau_factor must be less than 1, got {self.plateau_factor}; pass 0.1")
         if not self.distributed and (self.coordinator, self.processes, self.process) != (None, None, None):
-            raise ValueError("coordinator, processes and process are for --distributed; pass that too")
+            raise ValueError("coordinator, processes and process need --distributed; pass --distributed too")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.test_fraction < 1:
@@ -108,9 +110,17 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Where the run is written."""
+        """The folder that the run writes to."""
         return self.runs / self.name
 
     def to_json(self) -> str:
-        """Every field, paths as text."""
+        """Returns all fields as JSON, with paths as text."""
         return json.dumps(dataclasses.asdict(self), indent=2, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Returns the config that `to_json` wrote as `text`."""
+        fields = json.loads(text)
+        paths = {name: fields[name] and Path(fields[name]) for name in ("data", "runs")}
+        tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**fields | paths | tuples)

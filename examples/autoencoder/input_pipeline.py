@@ -1,4 +1,4 @@
-"""Images in, patches out: what to train on, and what is kept for testing."""
+"""From images to patches: random training batches by Grain, and the fixed patches of the test images."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,18 @@ import numpy as np
 
 from examples.autoencoder.config import Augment, Config
 
-MOST_TEST_PATCHES = 512
+MAX_TEST_PATCHES = 512
 
 
 def training_batches(
     images: Sequence[np.ndarray], config: Config, process: int = 0, processes: int = 1
 ) -> grain.DatasetIterator[np.ndarray]:
-    """A process's share of the batches, (batch / processes, patch, patch, 3) of uint8 without end.
+    """Returns an endless iterator over one process's share of the training batches.
 
-    A random patch comes from each image in turn. Which, its place in the stream says, so that a batch is the same
-    however many processes share it. Not shuffled besides: images come in random order, and Grain's shuffle of few
-    takes 2 ms an index.
+    Each batch is uint8 (batch size / processes, patch, patch, 3) and takes a random patch from each image in turn. The
+    position in the stream alone determines a patch, so that the whole batch is the same for any number of processes.
+    The stream is not shuffled: the images come in random order, and Grain's shuffle of a few images takes 2 ms per
+    patch.
     """
     return iter(
         grain.MapDataset.source(images)
@@ -30,7 +31,7 @@ def training_batches(
 
 
 def random_patch(image: np.ndarray, size: int, rng: np.random.Generator, augment: Augment = "all") -> np.ndarray:
-    """A patch from anywhere in an image; with "all" in any orientation, order of colours and exposure besides."""
+    """Crops a patch (size, size, 3) at a random position and augments it as `Config.augment` describes."""
     top, left = (rng.integers(side - size + 1) for side in image.shape[:2])
     patch = image[top : top + size, left : left + size]
     match augment:
@@ -44,11 +45,15 @@ def random_patch(image: np.ndarray, size: int, rng: np.random.Generator, augment
 
 
 def test_patches(images: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """Tiles of the test photographs, (patches, size, size, 3) of uint8, evenly thinned out where they are many."""
-    tiles = [
+    """Cuts images into adjacent patches and returns them as uint8 (patches, size, size, 3).
+
+    Where there are more than `MAX_TEST_PATCHES`, every n-th patch is returned.
+    """
+    patches = [
         image[top : top + size, left : left + size]
         for image in images
         for top in range(0, image.shape[0] - size + 1, size)
         for left in range(0, image.shape[1] - size + 1, size)
     ]
-    return np.stack(tiles[:: -(-len(tiles) // MOST_TEST_PATCHES)])
+    every = -(-len(patches) // MAX_TEST_PATCHES)
+    return np.stack(patches[::every])

@@ -1,4 +1,4 @@
-"""What training can minimise: the losses of jaxssim, and how large a patch each of them needs."""
+"""The losses that training can minimise, and the smallest patch that each of them accepts."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,11 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def loss_of(config: Config) -> Loss:
-    """The mean loss of a batch of patches in [0, 1] and their reconstructions, which the config names."""
+    """Returns the loss that `config.loss` names.
+
+    The loss takes patches and reconstructions, float (batch, height, width, 3) in [0, 1], and returns the mean over the
+    batch, a scalar.
+    """
     match config.loss:
         case "ssim":
             return partial(jaxssim.ssim_loss, data_range=1.0)
@@ -32,12 +36,12 @@ def loss_of(config: Config) -> Loss:
             return lambda x, y: jaxssim.mse(x, y).mean()
 
 
-def check_patch(config: Config) -> None:
-    """A SystemExit that says which --patch to pass where the loss has no value for the config's."""
+def check_patch_size(config: Config) -> None:
+    """Raises SystemExit where the loss needs larger patches than `config.patch`; the message says which size fits."""
     loss = loss_of(config)
-    if fits(loss, config.patch):
+    if accepts(loss, config.patch):
         return
-    smallest = next(size for size in count(config.block, config.block) if fits(loss, size))
+    smallest = next(size for size in count(config.block, config.block) if accepts(loss, size))
     fewer = ", or fewer --ms-ssim-weights" if config.loss == "ms-ssim" else ""
     raise SystemExit(
         f"--loss {config.loss} needs patches of at least {smallest} pixels, got --patch {config.patch}; pass "
@@ -45,8 +49,8 @@ def check_patch(config: Config) -> None:
     )
 
 
-def fits(loss: Loss, size: int) -> bool:
-    """Whether the loss has a value for square patches of a size; nothing is computed."""
+def accepts(loss: Loss, size: int) -> bool:
+    """Returns whether a loss accepts patches of a size, by abstract evaluation."""
     patches = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     try:
         jax.eval_shape(loss, patches, patches)

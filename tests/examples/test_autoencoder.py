@@ -1,4 +1,4 @@
-"""The autoencoder: what it trains on, that it learns, and that the program leaves what it promises."""
+"""The autoencoder: its photographs, its network, its losses and schedules, and the programs that train it."""
 
 import dataclasses
 import json
@@ -20,19 +20,19 @@ from flax import nnx
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-from examples.autoencoder import input_pipeline
-from examples.autoencoder import model as models
-from examples.autoencoder import optimizer as optimizers
-from examples.autoencoder import pictures as sources
-from examples.autoencoder import train as training
+from examples.autoencoder import images, input_pipeline, steps
+from examples.autoencoder.block_dct import block_dct, dct_basis, inverse_block_dct
 from examples.autoencoder.config import Config
 from examples.autoencoder.losses import loss_of
+from examples.autoencoder.model import Autoencoder
+from examples.autoencoder.optimizer import learning_rate
+from examples.autoencoder.train import train
 
 SMALL = Config(steps=20, evaluate_every=10, batch_size=8, width=16, patch=32)
 
 
 def run(module, *arguments):
-    """A program as a user runs it, in a process of its own, uninstalled."""
+    """Runs a program in its own process, without jaxssim installed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
@@ -43,7 +43,7 @@ def quick(runs, *arguments):
 
 
 def smooth(height, width, seed=0):
-    """An image with something to learn in it."""
+    """Returns an image (height, width, 3) with a pattern to learn."""
     waves = np.random.default_rng(seed).uniform(0.05, 0.3, (2, 3))
     rows, columns = np.mgrid[:height, :width, :1][:2]
     return (127 * (1 + np.sin(rows * waves[0]) * np.cos(columns * waves[1]))).astype(np.uint8)
@@ -51,83 +51,83 @@ def smooth(height, width, seed=0):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Nested, of mixed sizes, types and channels, with two files that are broken and one that is no image."""
-    pictures = tmp_path / "pictures"
-    (pictures / "deeper" / "still").mkdir(parents=True)
-    Image.fromarray(smooth(80, 100)).save(pictures / "rgb.png")
-    Image.fromarray(smooth(70, 64, 1)).save(pictures / "deeper" / "photo.JPG", format="JPEG")
-    Image.fromarray(smooth(64, 90, 2)[..., 0]).save(pictures / "deeper" / "grey.webp")
-    Image.fromarray(smooth(90, 64, 3)).convert("RGBA").save(pictures / "deeper" / "still" / "alpha.tiff")
-    Image.fromarray(smooth(20, 30, 4)).save(pictures / "small.png")
-    (pictures / "broken.png").write_bytes((pictures / "rgb.png").read_bytes()[:200])
-    (pictures / "text.jpg").write_text("no picture")
-    (pictures / "notes.txt").write_text("not looked at")
-    return pictures
+    """A nested folder of images of mixed sizes and formats, with two broken files and one of another suffix."""
+    folder = tmp_path / "pictures"
+    (folder / "deeper" / "still").mkdir(parents=True)
+    Image.fromarray(smooth(80, 100)).save(folder / "rgb.png")
+    Image.fromarray(smooth(70, 64, 1)).save(folder / "deeper" / "photo.JPG", format="JPEG")
+    Image.fromarray(smooth(64, 90, 2)[..., 0]).save(folder / "deeper" / "grey.webp")
+    Image.fromarray(smooth(90, 64, 3)).convert("RGBA").save(folder / "deeper" / "still" / "alpha.tiff")
+    Image.fromarray(smooth(20, 30, 4)).save(folder / "small.png")
+    (folder / "broken.png").write_bytes((folder / "rgb.png").read_bytes()[:200])
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "notes.txt").write_text("ignored")
+    return folder
 
 
-def test_a_folder_of_anything(folder):
+def test_a_folder_of_mixed_images_is_read(folder):
     config = Config(data=folder)
-    images = sources.photographs(config)
-    assert (len(images.training), len(images.testing)) == (4, 1)
-    assert [unreadable.path.name for unreadable in images.unreadable] == ["broken.png", "text.jpg"]
-    for image in images.training + images.testing:
+    loaded = images.load_images(config)
+    assert (len(loaded.training), len(loaded.test)) == (4, 1)
+    assert [unreadable.path.name for unreadable in loaded.unreadable] == ["broken.png", "text.jpg"]
+    for image in loaded.training + loaded.test:
         assert image.dtype == np.uint8
         assert min(image.shape[:2]) >= config.patch
         assert image.shape[2] == 3
-    sizes = {image.shape[:2] for image in images.training + images.testing}
+    sizes = {image.shape[:2] for image in loaded.training + loaded.test}
     assert sizes == {(80, 100), (70, 64), (64, 90), (90, 64), (64, 96)}
 
 
 @pytest.mark.parametrize("files", [0, 1])
-def test_a_folder_without_enough(tmp_path, files):
+def test_a_folder_of_fewer_than_two_images_is_refused(tmp_path, files):
     for i in range(files):
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"")
     with pytest.raises(SystemExit, match=f"{files} readable and 1 unreadable images; pass a folder with at least 2"):
-        sources.photographs(Config(data=tmp_path))
+        images.load_images(Config(data=tmp_path))
 
 
-def test_transparency_16_bits_and_orientation(tmp_path):
+def test_transparency_16_bit_values_and_orientation_are_handled(tmp_path):
     clear = np.zeros((64, 64, 4), np.uint8)
     clear[:, 32:] = (200, 100, 50, 255)
     Image.fromarray(clear).save(tmp_path / "clear.png")
-    image = sources.read(tmp_path / "clear.png", 64)
+    image = images.read_image(tmp_path / "clear.png", 64)
     assert (image[:, :32] == 255).all()
     assert (image[:, 32:] == (200, 100, 50)).all()
     deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(sources.read(tmp_path / "deep.png", 64)[..., 0], deep // 257)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "deep.png", 64)[..., 0], deep // 257)
     turned = Image.fromarray(smooth(64, 80))
     exif = turned.getexif()
-    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x0112] = 6  # rotated by a quarter turn
     turned.save(tmp_path / "turned.png", exif=exif)
-    assert sources.read(tmp_path / "turned.png", 64).shape == (80, 64, 3)
+    assert images.read_image(tmp_path / "turned.png", 64).shape == (80, 64, 3)
 
 
-def test_numbers_without_a_scale_are_not_guessed(tmp_path):
+def test_images_without_a_defined_white_are_refused(tmp_path):
     for name in "ab":
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{name}.png")
     Image.fromarray(np.random.default_rng(0).random((64, 64), np.float32)).save(tmp_path / "float.tiff")
-    images = sources.photographs(Config(data=tmp_path))
-    assert [unreadable.path.name for unreadable in images.unreadable] == ["float.tiff"]
+    loaded = images.load_images(Config(data=tmp_path))
+    assert [unreadable.path.name for unreadable in loaded.unreadable] == ["float.tiff"]
     with pytest.raises(SystemExit, match="is not a folder"):
-        sources.photographs(Config(data=tmp_path / "nowhere"))
+        images.load_images(Config(data=tmp_path / "nowhere"))
 
 
-def test_the_photographs_of_scikit_image_are_held_apart():
-    images = sources.photographs(Config())
-    assert not set(sources.TRAINING_PHOTOGRAPHS) & set(sources.TEST_PHOTOGRAPHS)
-    assert (len(images.training), len(images.testing)) == (13, 4)
-    tiles = input_pipeline.test_patches(images.testing, 64)
+def test_the_default_photographs_are_split_into_training_and_test_images():
+    loaded = images.load_images(Config())
+    assert not set(images.TRAINING_PHOTOGRAPHS) & set(images.TEST_PHOTOGRAPHS)
+    assert (len(loaded.training), len(loaded.test)) == (13, 4)
+    tiles = input_pipeline.test_patches(loaded.test, 64)
     assert tiles.shape == (64 + 28 + 54 + 60, 64, 64, 3)
-    np.testing.assert_array_equal(tiles[1], images.testing[0][:64, 64:128])
-    many = input_pipeline.test_patches(images.testing, 16)
+    np.testing.assert_array_equal(tiles[1], loaded.test[0][:64, 64:128])
+    many = input_pipeline.test_patches(loaded.test, 16)
     assert input_pipeline.MOST_TEST_PATCHES / 2 < len(many) <= input_pipeline.MOST_TEST_PATCHES
 
 
-def test_batches_follow_the_seed():
-    images = sources.photographs(Config()).training
-    streams = [input_pipeline.training_batches(images, Config(seed=seed, batch_size=16)) for seed in (0, 0, 1)]
+def test_the_seed_determines_the_training_batches():
+    training = images.load_images(Config()).training
+    streams = [input_pipeline.training_batches(training, Config(seed=seed, batch_size=16)) for seed in (0, 0, 1)]
     batches = [np.stack([next(stream) for _ in range(3)]) for stream in streams]
     assert batches[0].shape == (3, 16, 64, 64, 3)
     assert batches[0].dtype == np.uint8
@@ -136,21 +136,21 @@ def test_batches_follow_the_seed():
     assert len(np.unique(batches[0].reshape(48, -1), axis=0)) == 48
 
 
-def test_frequencies_are_an_orthonormal_change_of_basis_and_back():
+def test_the_block_dct_is_an_invertible_orthonormal_transform():
     images = np.random.default_rng(0).random((2, 24, 16, 3), np.float32)
-    basis, scale = models.cosines(8)
+    basis, scale = dct_basis(8)
     np.testing.assert_allclose(np.float64(basis).T @ basis, np.eye(192), atol=1e-6)
-    frequencies = models.to_frequencies(images, 8)
-    assert frequencies.shape == (2, 3, 2, 192)
-    np.testing.assert_allclose(models.from_frequencies(frequencies, 8), images, atol=1e-5)
-    # The first frequency is the block's mean lightness.
+    coefficients = block_dct(images, 8)
+    assert coefficients.shape == (2, 3, 2, 192)
+    np.testing.assert_allclose(inverse_block_dct(coefficients, 8), images, atol=1e-5)
+    # The first coefficient is proportional to the mean lightness of the block.
     lightness = images[0, 8:16, :8].mean() * 8 * np.sqrt(3)
-    np.testing.assert_allclose(frequencies[0, 1, 0, 0], lightness * scale[0], rtol=1e-5)
+    np.testing.assert_allclose(coefficients[0, 1, 0, 0], lightness * scale[0], rtol=1e-5)
 
 
-def test_the_bottleneck_is_an_eighth_of_the_patch():
+def test_the_bottleneck_has_an_eighth_of_the_values_of_a_patch():
     config = Config()
-    model = models.Autoencoder(config, nnx.Rngs(0))
+    model = Autoencoder(config, nnx.Rngs(0))
     patches = np.zeros((1, config.patch, config.patch, 3), np.float32)
     code = model.encode(patches)
     assert code.shape == (1, 8, 8, 24)
@@ -162,15 +162,15 @@ def test_the_bottleneck_is_an_eighth_of_the_patch():
 @pytest.mark.parametrize("loss", ["ssim", "dssim-l1", "l1", "mse"])
 def test_twenty_steps_lower_the_loss(loss):
     config = dataclasses.replace(SMALL, loss=loss)
-    images = sources.photographs(config)
-    model, optimizer, _ = training.initial(dataclasses.replace(config, schedule="constant"))
-    batch = next(input_pipeline.training_batches(images.training, config))
+    loaded = images.load_images(config)
+    model, optimizer, _ = steps.initial_state(dataclasses.replace(config, schedule="constant"))
+    batch = next(input_pipeline.training_batches(loaded.training, config))
     function = loss_of(config)
-    values = [float(training.train_step(model, optimizer, batch, function, np.nan)) for _ in range(20)]
+    values = [float(steps.train_step(model, optimizer, batch, function, np.nan)) for _ in range(20)]
     assert values[-1] < 0.8 * values[0]
 
 
-def test_every_loss_is_what_its_name_says():
+def test_each_loss_has_the_value_that_its_name_promises():
     losses = {name: loss_of(Config(loss=name)) for name in ("ssim", "dssim-l1", "l1", "mse")}
     x, y = np.random.default_rng(0).random((2, 3, 32, 32, 3), np.float32)
     values = {name: float(loss(x, y)) for name, loss in losses.items()}
@@ -179,12 +179,10 @@ def test_every_loss_is_what_its_name_says():
     np.testing.assert_allclose(values["dssim-l1"], values["ssim"] / 2 + values["l1"], rtol=1e-5)
 
 
-def test_schedules():
+def test_learning_rate_schedules():
     config = Config(steps=1000, learning_rate=1.0)
     rates = {
-        name: np.asarray(
-            jax.vmap(optimizers.learning_rate(dataclasses.replace(config, schedule=name)))(np.arange(1000))
-        )
+        name: np.asarray(jax.vmap(learning_rate(dataclasses.replace(config, schedule=name)))(np.arange(1000)))
         for name in ("cosine", "step", "constant")
     }
     assert (rates["constant"] == 1).all()
@@ -197,26 +195,26 @@ def test_schedules():
     assert cosine[-1] < 0.011
 
 
-def test_evaluation_scores_each_patch_alike(tmp_path):
+def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path)
-    patches = input_pipeline.test_patches(sources.photographs(config).testing, config.patch)[:19]
-    model = models.Autoencoder(config, nnx.Rngs(0))
+    patches = input_pipeline.test_patches(images.load_images(config).test, config.patch)[:19]
+    model = Autoencoder(config, nnx.Rngs(0))
     patches[0] = 0
-    scores = [training.evaluate(model, patches, batch_size, loss_of(config)) for batch_size in (8, 19)]
+    scores = [steps.evaluate(model, patches, batch_size, loss_of(config)) for batch_size in (8, 19)]
     for name in ("ssim", "psnr", "mse"):
         assert np.isfinite(scores[0][name])
         np.testing.assert_allclose(scores[0][name], scores[1][name], rtol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_numbers_and_parameters_that_load(tmp_path):
+def test_runs_of_one_seed_are_identical_and_their_parameters_load(tmp_path):
     console = Console(quiet=True)
-    runs = [training.train(dataclasses.replace(SMALL, steps=6, runs=tmp_path / name), console) for name in "ab"]
+    runs = [train(dataclasses.replace(SMALL, steps=6, runs=tmp_path / name), console) for name in "ab"]
     assert runs[0].history == runs[1].history
     folder = tmp_path / "a" / SMALL.name
-    model = models.Autoencoder(SMALL, nnx.Rngs(1))
+    model = Autoencoder(SMALL, nnx.Rngs(1))
     with ocp.StandardCheckpointer() as checkpointer:
         nnx.update(model, checkpointer.restore((folder / "parameters").absolute()))
-    scores = training.evaluate(model, runs[0].patches, SMALL.batch_size, loss_of(SMALL))
+    scores = steps.evaluate(model, runs[0].patches, SMALL.batch_size, loss_of(SMALL))
     for name, value in scores.items():
         np.testing.assert_allclose(value, runs[0].history[-1][name], rtol=1e-5)
 
@@ -229,12 +227,12 @@ def test_the_same_seed_gives_the_same_numbers_and_parameters_that_load(tmp_path)
         ({"steps": 0}, "steps must be positive"),
     ],
 )
-def test_configs_check_themselves(options, words):
+def test_invalid_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Config(**options)
 
 
-def test_the_main_job_leaves_every_file(tmp_path):
+def test_the_program_writes_every_file(tmp_path):
     done = run("examples.autoencoder", *quick(tmp_path))
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "photographs"
@@ -255,7 +253,7 @@ def test_the_main_job_leaves_every_file(tmp_path):
     assert f"{metrics['test_ssim']:.4f}" in done.stdout
 
 
-def test_the_main_job_on_a_folder_with_broken_files(tmp_path, folder):
+def test_the_program_lists_broken_files_and_trains_on_the_others(tmp_path, folder):
     options = ("--data", folder, "--name", "mine", "--loss", "dssim-l1", "--schedule", "step")
     done = run("examples.autoencoder", *quick(tmp_path), *options)
     assert done.returncode == 0, done.stderr
@@ -266,21 +264,21 @@ def test_the_main_job_on_a_folder_with_broken_files(tmp_path, folder):
     assert (tmp_path / "mine" / "reconstructions.png").exists()
 
 
-def test_an_empty_folder_is_a_clear_error(tmp_path):
+def test_an_empty_folder_is_an_error_without_a_traceback(tmp_path):
     done = run("examples.autoencoder", "--data", tmp_path, "--runs", tmp_path / "runs")
     assert done.returncode == 1
     assert "holds 0 readable and 0 unreadable images" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_help_reads_well():
+def test_the_help_lists_the_options():
     done = run("examples.autoencoder", "--help")
     assert done.returncode == 0
-    for words in ("--data", "--loss", "--schedule", "--learning-rate", "--seed", "What training minimises"):
+    for words in ("--data", "--loss", "--schedule", "--learning-rate", "--seed", "The training loss"):
         assert words in done.stdout
 
 
-def test_comparing_losses(tmp_path):
+def test_compare_losses_trains_with_both(tmp_path):
     done = run("examples.autoencoder.compare_losses", *quick(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "MSE" in done.stdout

@@ -1,4 +1,4 @@
-"""The Keras example: it trains on JAX, changes its learning rate, and prints the scores of what it draws."""
+"""The Keras example: it trains on the JAX backend, lowers its learning rate, and prints the scores it reached."""
 
 import importlib.util
 import os
@@ -12,13 +12,13 @@ import pytest
 for name in ("grain", "matplotlib", "skimage", "tyro"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
-if not importlib.util.find_spec("keras"):  # not imported here, where its backend may be another
+if not importlib.util.find_spec("keras"):  # not imported, because this process may use another backend
     pytest.skip("could not import 'keras'", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_it_trains_prints_and_draws(tmp_path):
+def test_the_keras_example_trains_prints_and_draws(tmp_path):
     picture = tmp_path / "deeper" / "keras.png"
     options = ("--epochs", "4", "--steps", "3", "--output", picture)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(tmp_path)}

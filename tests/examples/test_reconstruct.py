@@ -1,4 +1,4 @@
-"""Whole images through a trained network: tiles that leave no seam, scores, pictures, and the exported model."""
+"""Reconstructing whole images: tiles blended without seams, scores, pictures, and the exported network."""
 
 import csv
 import os
@@ -19,9 +19,10 @@ import matplotlib
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-from examples.autoencoder import reconstruct, runs
-from examples.autoencoder import train as training
+from examples.autoencoder import reconstruct
 from examples.autoencoder.config import Config
+from examples.autoencoder.runs import load_run
+from examples.autoencoder.train import train
 
 PATCH = 32
 
@@ -33,7 +34,7 @@ path, patches, output = sys.argv[1:]
 model = jax.export.deserialize(bytearray(open(path, "rb").read()))
 patches = np.load(patches)
 np.savez(output, three=model.call(patches), one=model.call(patches[1:2]))
-assert not {"flax", "model", "config", "jaxssim"} & set(sys.modules)
+assert not {"flax", "examples", "jaxssim"} & set(sys.modules)
 assert set(model.platforms) == {"cpu", "cuda", "tpu"}
 """
 
@@ -44,16 +45,16 @@ def noise(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of a few steps on arrays, as training left it in memory and in its folder."""
+    """The config and the result of a run of two steps on random images."""
     folder = tmp_path_factory.mktemp("run")
     np.save(folder / "images.npy", noise(10, 40, PATCH, 3))
     options = dict(steps=2, evaluate_every=2, batch_size=8, width=16, patch=PATCH, augment="flips")
     config = Config(data=folder / "images.npy", runs=folder, **options)
-    return config, training.train(config, Console(quiet=True))
+    return config, train(config, Console(quiet=True))
 
 
 def run(*arguments):
-    """The program as a user runs it, in a process of its own, uninstalled."""
+    """Runs the program in its own process, without jaxssim installed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     command = [sys.executable, "-m", "examples.autoencoder.reconstruct", *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
@@ -61,54 +62,56 @@ def run(*arguments):
 
 @pytest.mark.parametrize("tile", [8, 9, 16])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 7), (8, 8), (8, 9), (16, 15), (33, 50)])
-def test_a_network_that_changes_nothing_gives_the_image_back(size, tile):
+def test_the_identity_network_returns_the_image(size, tile):
     image = np.random.default_rng(0).random((*size, 3), np.float32)
-    blended = reconstruct.blended(lambda tiles: tiles, image, tile)
+    blended = reconstruct.reconstruct_image(lambda tiles: tiles, image, tile)
     assert blended.shape == image.shape
     np.testing.assert_allclose(blended, image, atol=1e-6)
-    np.testing.assert_allclose(reconstruct.blended(lambda tiles: 0 * tiles + 0.3, image, tile), 0.3, atol=1e-6)
+    np.testing.assert_allclose(
+        reconstruct.reconstruct_image(lambda tiles: 0 * tiles + 0.3, image, tile), 0.3, atol=1e-6
+    )
 
 
-def test_tiles_are_blended_by_the_squared_sines_of_their_distances():
-    """Each tile is made a constant, its number; along a row of two the blend must then go from one to the other."""
+def test_tiles_are_weighted_by_squared_sines():
+    """A network that fills each tile with its number must give a squared-sine ramp from one number to the next."""
     numbers = iter(range(1000))
 
     def network(tiles):
         return np.stack([np.full_like(tile, next(numbers)) for tile in tiles])
 
-    blended = reconstruct.blended(network, np.zeros((8, 16, 1), np.float32), 8)
-    across = np.sin(np.pi * (np.arange(4) + 0.5) / 8) ** 2  # from a tile's edge to its middle
+    blended = reconstruct.reconstruct_image(network, np.zeros((8, 16, 1), np.float32), 8)
+    across = np.sin(np.pi * (np.arange(4) + 0.5) / 8) ** 2  # from a tile's edge to its centre
     first = blended[0, :, 0] - blended[0, 0, 0]
     np.testing.assert_allclose(first, np.concatenate([i + across for i in range(4)]) - across[0], atol=1e-5)
 
 
-def test_a_seam_of_the_tiles_is_not_seen():
-    """A network that is wrong at the edges of a tile, as convolutions are, is wrong less than half as much."""
+def test_errors_at_the_edges_of_tiles_are_suppressed():
+    """An error of 1 along the edges of each tile, where convolutions are worst, must fall below 0.02."""
     error = np.zeros((16, 16, 1), np.float32)
     error[[0, -1]] = error[:, [0, -1]] = 1
-    blended = reconstruct.blended(lambda tiles: tiles + error, np.zeros((50, 60, 3), np.float32), 16)
+    blended = reconstruct.reconstruct_image(lambda tiles: tiles + error, np.zeros((50, 60, 3), np.float32), 16)
     assert 0 < blended.max() < 0.02
 
 
-def test_a_run_loads_as_it_was_left(trained):
+def test_a_loaded_run_equals_the_trained_one(trained):
     config, left = trained
-    loaded, model = runs.load(config.folder)
+    loaded, model = load_run(config.folder)
     assert loaded == config
     patches = left.patches[:4].astype(np.float32) / 255
     np.testing.assert_array_equal(model(patches), left.model(patches))
-    assert runs.from_json(Config().to_json()) == Config()
+    assert Config.from_json(Config().to_json()) == Config()
 
 
-def test_no_run_is_a_clear_error(tmp_path):
+def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"holds no config\.json; pass a run's folder"):
-        runs.load(tmp_path)
+        load_run(tmp_path)
 
 
-def test_names_never_clash():
+def test_output_names_are_unique():
     paths = list(map(Path, ("a/x.png", "b/x.png", "b/X.jpg", "2-x.png", "y.png")))
-    named = [name.casefold() for name in reconstruct.names(paths)]
+    named = [name.casefold() for name in reconstruct.unique_names(paths)]
     assert len(set(named)) == len(paths)
-    assert reconstruct.names([Path("a/x.png"), Path("b/y.png")]) == ["x", "y"]
+    assert reconstruct.unique_names([Path("a/x.png"), Path("b/y.png")]) == ["x", "y"]
 
 
 def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
@@ -134,7 +137,7 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
             np.asarray(Image.open(path)) for path in (row["file"], output / "images" / f"{row['name']}.png")
         )
         assert (int(row["height"]), int(row["width"])) == original.shape[:2] == reconstructed.shape[:2] == size
-        blended = reconstruct.blended(network, original.astype(np.float32) / 255, PATCH)
+        blended = reconstruct.reconstruct_image(network, original.astype(np.float32) / 255, PATCH)
         np.testing.assert_allclose(reconstructed, 255 * blended.clip(0, 1), atol=0.51)
         assert float(row["psnr"]) == pytest.approx(metrics.peak_signal_noise_ratio(original, reconstructed), rel=1e-5)
         error = metrics.mean_squared_error(original / 255, reconstructed / 255)
@@ -151,7 +154,7 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
         colours = matplotlib.colormaps["magma"](inside.mean(-1).clip(0, 1), bytes=True)
         drawn = np.asarray(Image.open(ssim_map).convert("RGBA")).astype(int)
         assert drawn.shape == colours.shape
-        assert abs(drawn - colours).max() <= 6  # a neighbouring colour of the 256
+        assert abs(drawn - colours).max() <= 6  # at most a neighbouring colour of the 256
 
     patches = left.patches[:3].astype(np.float32) / 255
     np.save(tmp_path / "patches.npy", patches)
@@ -166,6 +169,6 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
         np.testing.assert_allclose(outputs["one"], truth[1:2], atol=1e-5)
 
 
-def test_nothing_to_do_is_a_clear_error(tmp_path):
+def test_a_command_without_images_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="there are no images to reconstruct; pass"):
         reconstruct.main(reconstruct.Options(run=tmp_path, images=(tmp_path,)))

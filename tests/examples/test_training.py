@@ -1,4 +1,4 @@
-"""Training that can be trusted: it goes on bit for bit after any end, alike on any devices, and says what is wrong."""
+"""The training loop: it resumes with the same bits, gives the same curve on any devices, and reports what is wrong."""
 
 import dataclasses
 import io
@@ -26,18 +26,18 @@ from tensorboardX.proto.event_pb2 import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 import jaxssim
-from examples.autoencoder import input_pipeline, losses, optimizer, parallel
-from examples.autoencoder import pictures as sources
+from examples.autoencoder import input_pipeline, losses, optimizer, parallel, steps
 from examples.autoencoder import train as training
-from examples.autoencoder.checkpoints import Checkpoints, bits, check_same
+from examples.autoencoder.checkpoints import Checkpoints, array_bytes, check_same_config
 from examples.autoencoder.config import Config
+from examples.autoencoder.images import load_images
 
 SMALL = Config(steps=6, evaluate_every=2, batch_size=8, width=16, patch=16, loss="mse", schedule="constant")
 QUIET = Console(quiet=True)
 
 
 def launch(runs, *options, devices=1, **overridden):
-    """The program as a user starts it, uninstalled, on virtual devices."""
+    """Starts the program in its own process, without jaxssim installed, on virtual devices."""
     settings = {"steps": 6, "evaluate_every": 2, "batch_size": 8, "width": 16, "patch": 16, "loss": "mse"} | overridden
     flags = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     environment = os.environ | {
@@ -50,14 +50,14 @@ def launch(runs, *options, devices=1, **overridden):
 
 
 def finished(process):
-    """Its output, where it ended well."""
+    """Waits for a process and returns its output; fails where the process failed."""
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
 
 
 def job(runs, *options, **overridden):
-    """Two processes of two virtual devices each, over the loopback interface."""
+    """Starts a job of two processes with two virtual devices each, connected over the loopback interface."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,36 +70,36 @@ def records(folder):
 
 
 def content(folder):
-    """What must be the same bit for bit: the last checkpoint, the records, and the metrics but for the speed."""
+    """Returns all that a resumed run must reproduce bit for bit: the last checkpoint, the records, and the scores."""
     stored = json.loads((folder / "config.json").read_text())
     config = Config(**stored | {"runs": folder.parent, "name": folder.name})
-    state = training.initial(config)
+    state = steps.initial_state(config)
     checkpoints = Checkpoints(config, QUIET)
     arrays, progress = checkpoints.read(config.steps, state)
     checkpoints.close()
     metrics = json.loads((folder / "metrics.json").read_text())
     del metrics["images_per_second"]
-    return bits(arrays), progress, (folder / "metrics.jsonl").read_text(), metrics
+    return list(array_bytes(arrays)), progress, (folder / "metrics.jsonl").read_text(), metrics
 
 
 def trained(runs, **options):
-    """A run in this process."""
+    """Trains in this process; returns the config and the run."""
     config = dataclasses.replace(SMALL, runs=runs, **options)
     return config, training.train(config, QUIET)
 
 
-# Stopping and going on.
+# Stopping and resuming.
 
 
-def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
-    """The moments are those of a save that has begun, of any time after it, and of the end of a step."""
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
+    """It is killed as a save begins, and twice at a random moment after one."""
     settings = {"steps": 24, "evaluate_every": 4}
     finished(launch(tmp_path / "whole", **settings))
     rng = random.Random(0)
     checkpoints = tmp_path / "killed" / "photographs" / "checkpoints"
     for saved, delay in ((1, 0), (4, rng.uniform(0, 0.3)), (12, rng.uniform(0, 0.3))):
         process = launch(tmp_path / "killed", **settings)
-        # A save begins with a temporary folder of its step's name.
+        # Orbax writes to a temporary folder whose name begins with the step.
         while process.poll() is None and not any(checkpoints.glob(f"{saved}*")):
             time.sleep(0.001)
         time.sleep(delay)
@@ -113,7 +113,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run, to be looked at or copied."""
+    """The config and the result of a finished run, for tests that inspect or copy its folder."""
     return trained(tmp_path_factory.mktemp("run"), profile=True, learning_rate=0.01)
 
 
@@ -123,11 +123,11 @@ def copied(run, tmp_path):
     return dataclasses.replace(config, runs=tmp_path)
 
 
-def test_the_last_and_the_best_are_kept(tmp_path):
+def test_the_latest_checkpoints_and_the_best_are_kept(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path, keep=2, keep_best=1)
-    state = training.initial(config)
+    state = steps.initial_state(config)
     batches = input_pipeline.training_batches([np.zeros((16, 16, 3), np.uint8)], config)
-    for ssims in ((0.1, 0.9, 0.3), (0.4, 0.5)):  # and when it has been resumed
+    for ssims in ((0.1, 0.9, 0.3), (0.4, 0.5)):  # the second tuple after a restart
         checkpoints = Checkpoints(config, QUIET)
         history = checkpoints.restore(state, batches)
         for ssim in ssims:
@@ -137,7 +137,7 @@ def test_the_last_and_the_best_are_kept(tmp_path):
         (tmp_path / config.name / "config.json").write_text(config.to_json())
     assert {int(path.name) for path in (config.folder / "checkpoints").iterdir()} == {2, 4, 5}
     checkpoints = Checkpoints(config, QUIET)
-    for step in (2, 4, 5):  # each with the history of its time, which has grown since
+    for step in (2, 4, 5):  # each holds the history up to its own step
         assert len(checkpoints.read(step, state)[1]["history"]) == step
     checkpoints.close()
 
@@ -158,7 +158,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(run, tmp_path, damage):
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_restored(run, tmp_path, damage):
     config = copied(run, tmp_path)
     before = content(config.folder)
     largest = max((config.folder / "checkpoints" / "6").rglob("*"), key=lambda path: path.stat().st_size)
@@ -172,7 +172,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(run, tmp_pa
     assert content(config.folder) == before
 
 
-def test_without_a_sound_checkpoint_nothing_is_overwritten(run, tmp_path):
+def test_a_run_whose_checkpoints_are_all_damaged_is_left_untouched(run, tmp_path):
     config = copied(run, tmp_path)
     for path in (config.folder / "checkpoints").rglob("metadata"):
         path.write_text("{")
@@ -181,20 +181,20 @@ def test_without_a_sound_checkpoint_nothing_is_overwritten(run, tmp_path):
     assert (config.folder / "checkpoints" / "6").is_dir()
 
 
-def test_another_config_is_a_clear_error(run, tmp_path):
+def test_a_run_of_another_config_is_not_resumed(run, tmp_path):
     config, _ = run
     with pytest.raises(
         SystemExit, match=r"\(--seed is 1, was 0; --width is 8, was 16\); pass the same .* another --name"
     ):
         training.train(dataclasses.replace(config, width=8, seed=1), QUIET)
-    check_same(dataclasses.replace(config, keep=7, profile=False))
+    check_same_config(dataclasses.replace(config, keep=7, profile=False))
     cosine = Config(runs=tmp_path, name="")
     (tmp_path / "config.json").write_text(cosine.to_json())
     with pytest.raises(SystemExit, match="--steps is 6, was 2000"):
-        check_same(dataclasses.replace(cosine, steps=6))
+        check_same_config(dataclasses.replace(cosine, steps=6))
 
 
-def test_more_steps_of_a_constant_rate_go_on(run, tmp_path):
+def test_a_run_of_constant_rate_can_be_given_more_steps(run, tmp_path):
     options, whole = run
     config = dataclasses.replace(options, runs=tmp_path, profile=False)
     short = training.train(dataclasses.replace(config, steps=4), QUIET)
@@ -202,13 +202,13 @@ def test_more_steps_of_a_constant_rate_go_on(run, tmp_path):
     assert training.train(config, QUIET).history == whole.history
 
 
-# Many devices.
+# Several devices and processes.
 
 
-def test_any_devices_give_the_same_curve(tmp_path):
-    """One device, four of one process, and two of each of two processes, by the loss that the library is for.
+def test_any_number_of_devices_gives_the_same_curve(tmp_path):
+    """Compares one device, four devices of one process, and two devices of each of two processes, with loss ssim.
 
-    Of MSE on patches as small as these, most gradients are rounding, which Adam's first steps make as large as any.
+    With loss mse, most gradients of such small patches are rounding errors, which Adam's first steps amplify.
     """
     processes = [launch(tmp_path / "1", loss="ssim"), launch(tmp_path / "4", devices=4, loss="ssim")]
     for process in (*processes, *job(tmp_path / "2x2", loss="ssim")):
@@ -238,7 +238,7 @@ def test_a_killed_process_ends_the_job(tmp_path, victim):
 
 
 def test_processes_share_each_batch():
-    images = sources.photographs(SMALL).training
+    images = load_images(SMALL).training
     whole = input_pipeline.training_batches(images, SMALL)
     shares = [input_pipeline.training_batches(images, SMALL, process, 4) for process in range(4)]
     for _ in range(5):
@@ -247,13 +247,15 @@ def test_processes_share_each_batch():
         np.testing.assert_array_equal(np.stack(parts, 1).reshape(8, 16, 16, 3), next(whole))
 
 
-def test_a_batch_that_devices_cannot_share(monkeypatch):
+def test_a_batch_size_that_devices_cannot_share_is_refused(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
-    with pytest.raises(SystemExit, match=r"--batch-size 32 cannot be spread evenly over 3 devices; .* --batch-size 33"):
-        parallel.mesh_of(32)
+    with pytest.raises(
+        SystemExit, match=r"--batch-size 32 cannot be divided evenly among 3 devices; .* --batch-size 33"
+    ):
+        parallel.device_mesh(32)
 
 
-# What is minimised, and how.
+# Losses, schedules, clipping and types.
 
 
 @pytest.mark.parametrize(
@@ -263,26 +265,26 @@ def test_a_batch_that_devices_cannot_share(monkeypatch):
         ({"loss": "ms-ssim-l1", "patch": 32}, "at least 40 pixels, got --patch 32; pass --patch 40$"),
     ],
 )
-def test_patches_too_small_for_a_loss(options, words):
+def test_patches_too_small_for_a_loss_are_refused(options, words):
     with pytest.raises(SystemExit, match=words):
-        losses.check_patch(Config(**options))
-    losses.check_patch(Config(loss="ms-ssim", patch=168))
-    losses.check_patch(Config(loss="ms-ssim", ms_ssim_weights=(0.2, 0.3, 0.5)))
+        losses.check_patch_size(Config(**options))
+    losses.check_patch_size(Config(loss="ms-ssim", patch=168))
+    losses.check_patch_size(Config(loss="ms-ssim", ms_ssim_weights=(0.2, 0.3, 0.5)))
 
 
 @pytest.mark.parametrize("loss", ["ms-ssim", "cw-ssim", "ms-ssim-l1"])
 def test_twenty_steps_lower_the_loss(loss):
     config = Config(loss=loss, ms_ssim_weights=(0.2, 0.3), patch=56, batch_size=4, width=16, schedule="constant")
-    losses.check_patch(config)
-    images = sources.photographs(config)
-    model, adam, _ = training.initial(config)
+    losses.check_patch_size(config)
+    images = load_images(config)
+    model, adam, _ = steps.initial_state(config)
     batch = next(input_pipeline.training_batches(images.training, config))
     function = losses.loss_of(config)
-    values = [float(training.train_step(model, adam, batch, function, np.nan)) for _ in range(20)]
+    values = [float(steps.train_step(model, adam, batch, function, np.nan)) for _ in range(20)]
     assert values[-1] < 0.8 * values[0]
 
 
-def test_the_losses_are_the_librarys():
+def test_structural_losses_are_one_minus_the_metrics():
     x, y = np.random.default_rng(0).random((2, 2, 56, 56, 3), np.float32)
     weights = (0.2, 0.8)
     expected = {
@@ -296,16 +298,16 @@ def test_the_losses_are_the_librarys():
         np.testing.assert_allclose(given, value, rtol=1e-4)
 
 
-def test_a_plateau_counts_evaluations():
-    """Half the step once three test losses in a row are not below the best; steps between evaluations do not count."""
+def test_plateau_patience_counts_evaluations():
+    """The update is halved after three test losses in a row that are not below the best; other steps do not count."""
     config = Config(schedule="plateau", plateau_patience=3, plateau_factor=0.5, learning_rate=1.0)
     adam = optimizer.adam(config)
     plain = optimizer.adam(dataclasses.replace(config, schedule="constant"))
     parameters = {"w": jnp.ones(3)}
     states = [adam.init(parameters), plain.init(parameters)]
-    news = [1.0, None, 0.5, None, None, None, None, 0.6, 0.5, None, 0.7, None, 0.4, 0.8, 0.9, 0.6]
+    test_losses = [1.0, None, 0.5, None, None, None, None, 0.6, 0.5, None, 0.7, None, 0.4, 0.8, 0.9, 0.6]
     ratios = []
-    for value in news:
+    for value in test_losses:
         test_loss = jnp.float32(jnp.nan if value is None else value)
         updates = []
         for i, transformation in enumerate((adam, plain)):
@@ -315,17 +317,17 @@ def test_a_plateau_counts_evaluations():
     assert ratios == [1.0] * 10 + [0.5] * 5 + [0.25]
 
 
-def test_a_plateau_is_of_the_test_loss_and_resumed(tmp_path):
+def test_the_plateau_schedule_follows_the_test_loss_and_resumes(tmp_path):
     options = {"schedule": "plateau", "plateau_patience": 1, "learning_rate": 0.05}
     config, _ = trained(tmp_path / "whole", **options)
     stopped, _ = trained(tmp_path, **options, steps=4)
     training.train(dataclasses.replace(stopped, steps=6), QUIET)
     assert content(stopped.folder) == content(config.folder)
-    test_losses = [record["test_loss"] for record in records(config.folder)[:-1]]  # no step knows of the last
+    test_losses = [record["test_loss"] for record in records(config.folder)[:-1]]  # no step follows the last
     plateaus = sum(loss >= min(test_losses[:i]) for i, loss in enumerate(test_losses) if i)
     assert plateaus > 0
     checkpoints = Checkpoints(config, QUIET)
-    arrays, _ = checkpoints.read(6, training.initial(config))
+    arrays, _ = checkpoints.read(6, steps.initial_state(config))
     checkpoints.close()
     np.testing.assert_allclose(arrays["optimizer"]["opt_state"][1]["scale"], 0.1**plateaus, rtol=1e-6)
 
@@ -341,33 +343,33 @@ def test_gradients_are_clipped():
         np.testing.assert_allclose(mean["w"], 0.1 * gradients["w"] / shorter, rtol=1e-6)
 
 
-def test_bfloat16_is_for_computing_alone():
+def test_bfloat16_leaves_parameters_and_losses_in_float32():
     config = dataclasses.replace(SMALL, dtype="bfloat16")
-    model, adam, _ = training.initial(config)
-    batch = next(input_pipeline.training_batches(sources.photographs(config).training, config))
+    model, adam, _ = steps.initial_state(config)
+    batch = next(input_pipeline.training_batches(load_images(config).training, config))
     function = losses.loss_of(config)
     traced = str(jax.make_jaxpr(lambda x: model(x))(jnp.zeros((1, 16, 16, 3))))
     assert "bf16[3,3,16,16]" in traced
-    value = training.train_step(model, adam, batch, function, np.nan)
+    value = steps.train_step(model, adam, batch, function, np.nan)
     assert value.dtype == model(jnp.zeros((1, 16, 16, 3))).dtype == jnp.float32
     for leaf in jax.tree.leaves(nnx.state((model, adam), nnx.Any(nnx.Param, nnx.optimizer.OptState))):
         assert leaf.dtype in (jnp.float32, jnp.int32, jnp.uint32)
-    exact = training.train_step(*training.initial(SMALL)[:2], batch, function, np.nan)
+    exact = steps.train_step(*steps.initial_state(SMALL)[:2], batch, function, np.nan)
     assert value != exact
     np.testing.assert_allclose(value, exact, rtol=0.02)
 
 
-# What is seen.
+# What a run records.
 
 
-def test_what_is_watched(run):
+def test_every_evaluation_is_recorded(run):
     config, result = run
     assert (config.folder / "metrics.json").exists()
     assert [record["step"] for record in records(config.folder)] == [1, 2, 4, 6]
     scalars, images = {}, {}
     for path in (config.folder / "tensorboard").iterdir():
         content = path.read_bytes()
-        while content:  # length of 8 bytes, its CRC of 4, the event, its CRC of 4
+        while content:  # 8 bytes of length, their 4-byte CRC, the event, its 4-byte CRC
             length = int.from_bytes(content[:8], "little")
             event = Event.FromString(content[12 : 12 + length])
             content = content[16 + length :]
@@ -390,16 +392,17 @@ def test_a_trace_is_written(run):
     assert any((config.folder / "profile").rglob("*.xplane.pb"))
 
 
-def test_nan_ends_the_run_with_what_to_do(tmp_path, monkeypatch):
+def test_a_loss_of_nan_ends_the_run_with_advice(tmp_path, monkeypatch):
     step = training.train_step
     values = iter([0.5, 0.4, 0.3, float("nan"), 0.3, 0.3])
     monkeypatch.setattr(training, "train_step", lambda *arguments: step(*arguments) * 0 + next(values))
     with pytest.raises(
-        SystemExit, match=r"the loss is nan at step 4; last good checkpoint: .*checkpoints/2\. Try --clip 1"
+        SystemExit,
+        match=r"the loss is nan at step 4; last good checkpoint: .*checkpoints/2\. Under another --name, try --clip 1",
     ):
         trained(tmp_path)
 
 
-def test_a_run_that_diverges_stops(tmp_path):
+def test_a_run_that_diverges_ends(tmp_path):
     with pytest.raises(SystemExit, match=r"is (nan|inf|-inf) at step \d+; last good checkpoint: "):
         trained(tmp_path, learning_rate=1e30)
