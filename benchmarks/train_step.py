@@ -1,9 +1,10 @@
-"""A training step of the autoencoder beside the same layers in Keras with TensorFlow's SSIM, and what SSIM adds to MSE.
+"""Times a training step of the autoencoder beside the same layers in Keras with TensorFlow's SSIM.
 
     python benchmarks/train_step.py [--python INTERPRETER ...] [--rounds 15] [--output DIR]
 
-The batch is the default one, 32 patches of 64x64x3. Each program has a process of its own; all take turns. Times are
-medians over rounds. Beside them stands the share of its time for which a step of the example waits for Grain.
+The batch is the example's default, 32 patches of 64x64x3. Each program runs in its own process, and the programs take
+turns. The times are medians over rounds. The output also gives the cost of SSIM in place of MSE, and the fraction of
+the time that the example waits for data.
 """
 
 import math
@@ -13,8 +14,8 @@ import time
 
 import measuring
 
-BURST = 1.0  # seconds
-STEPS = 150  # over which waiting is measured
+BURST = 1.0  # seconds of steps per round
+WAITING_STEPS = 150  # over which the wait for data is measured
 PROGRAMS = {
     "example, SSIM": ("jax", "ssim"),
     "example, MSE": ("jax", "mse"),
@@ -24,39 +25,42 @@ PROGRAMS = {
 }
 
 
-def example(loss):
-    """The example's state, its batches from Grain, and its step."""
+def example_step(loss):
+    """Returns the example's training step, a function of a batch, and its number of parameters."""
+    import jax
     import numpy as np
+    from flax import nnx
 
-    from examples.autoencoder import input_pipeline, losses, parallel, pictures, train
+    from examples.autoencoder import parallel, steps
     from examples.autoencoder.config import Config
+    from examples.autoencoder.losses import loss_of
 
     config = Config(loss=loss)
-    state = train.initial(config)
-    batches = input_pipeline.training_batches(pictures.photographs(config).training, config)
-    mesh = parallel.mesh_of(config.batch_size)
+    state = steps.initial_state(config)
+    mesh = parallel.device_mesh(config.batch_size)
     parallel.replicate(state, mesh)
-    function, no_news = losses.loss_of(config), np.float32(np.nan)
+    function, no_test_loss = loss_of(config), np.float32(np.nan)
 
     def step(batch):
-        return train.train_step(state.model, state.optimizer, parallel.spread(batch, mesh), function, no_news)
+        batch = parallel.shard_batch(batch, mesh)
+        return steps.train_step(state.model, state.optimizer, batch, function, no_test_loss)
 
-    return batches, step
+    return step, sum(leaf.size for leaf in jax.tree.leaves(nnx.state(state.model, nnx.Param)))
 
 
 def keras_step(loss, xla):
-    """The same layers in Keras, Adam, and a step as `fit` would compile it."""
+    """Returns a training step of the same layers in Keras, compiled as `fit` would, and its number of parameters."""
     import keras
     import tensorflow as tf
 
-    from examples.autoencoder import model as ours
+    from examples.autoencoder.block_dct import dct_basis
     from examples.autoencoder.config import Config
 
     config = Config()
-    block, channels = config.block, 3 * config.block**2
-    basis, scale = map(tf.constant, ours.cosines(block))
+    block, coefficients = config.block, 3 * config.block**2
+    basis, scale = map(tf.constant, dct_basis(block))
 
-    def stage(x, outputs):
+    def residual_conv(x, outputs):
         conv = keras.layers.Conv2D
         hidden = conv(config.width, 1, activation=gelu)(x)
         hidden = conv(config.width, 3, padding="same", activation=gelu)(hidden)
@@ -65,15 +69,15 @@ def keras_step(loss, xla):
     def gelu(x):
         return keras.activations.gelu(x, approximate=True)
 
-    def to_frequencies(images):
+    def block_dct(images):
         return tf.matmul(tf.nn.space_to_depth(images - 0.5, block), basis * scale)
 
-    def from_frequencies(frequencies):
-        return tf.nn.depth_to_space(tf.matmul(frequencies, basis / scale, transpose_b=True), block) + 0.5
+    def inverse_block_dct(coefficients):
+        return tf.nn.depth_to_space(tf.matmul(coefficients, basis / scale, transpose_b=True), block) + 0.5
 
     inputs = keras.Input((config.patch, config.patch, 3))
-    code = stage(keras.layers.Lambda(to_frequencies)(inputs), config.bottleneck)
-    model = keras.Model(inputs, keras.layers.Lambda(from_frequencies)(stage(code, channels)))
+    code = residual_conv(keras.layers.Lambda(block_dct)(inputs), config.bottleneck)
+    model = keras.Model(inputs, keras.layers.Lambda(inverse_block_dct)(residual_conv(code, coefficients)))
     optimizer = keras.optimizers.Adam(1e-3, beta_2=0.99)
     optimizer.build(model.trainable_variables)
 
@@ -88,15 +92,14 @@ def keras_step(loss, xla):
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
-    parameters = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    return step, parameters
+    return step, sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 class Answers:
-    """What a worker does, by the name of the request."""
+    """The requests that a worker answers, by name."""
 
     def start(self, program):
-        """Build and compile; versions and the number of parameters, which must be equal."""
+        """Builds and compiles a program; returns versions and the number of parameters, equal for all programs."""
         import numpy as np
 
         library, loss = PROGRAMS[program]
@@ -104,13 +107,9 @@ class Answers:
         if library == "jax":
             import jax
 
-            from examples.autoencoder import train
-            from examples.autoencoder.config import Config
-
-            self.batches, self.step = example(loss)
+            self.step, parameters = example_step(loss)
             self.wait = jax.block_until_ready
-            leaves = jax.tree.leaves(train.nnx.state(train.initial(Config()).model, train.nnx.Param))
-            answer = {"jax": jax.__version__, "parameters": sum(leaf.size for leaf in leaves)}
+            answer = {"jax": jax.__version__, "parameters": parameters}
             answer |= {"header": measuring.header(), "stem": measuring.stem()}
         else:
             import keras
@@ -125,38 +124,48 @@ class Answers:
         return answer
 
     def measure(self):
-        """Seconds a step."""
+        """Returns the seconds per step."""
         return measuring.seconds(lambda: self.step(self.batch), self.wait, self.calls, False)
 
     def waiting(self):
-        """The share of the time of steps in which there is no batch yet."""
+        """Returns the fraction of the time that the example waits for a batch from Grain."""
+        from examples.autoencoder.config import Config
+        from examples.autoencoder.images import load_images
+        from examples.autoencoder.input_pipeline import training_batches
+
+        config = Config()
+        batches = training_batches(load_images(config).training, config)
         waited, begun = 0.0, time.perf_counter()
-        for _ in range(STEPS):
+        for _ in range(WAITING_STEPS):
             start = time.perf_counter()
-            batch = next(self.batches)
+            batch = next(batches)
             waited += time.perf_counter() - start
             self.wait(self.step(batch))
         return waited / (time.perf_counter() - begun)
 
 
-def started(program, pythons):
-    """A worker of the first interpreter that has what the program needs, and what it answered; or None, and why."""
+def start_worker(program, pythons):
+    """Starts a program in the first interpreter that can run it.
+
+    Returns:
+      The worker and its answer to `start`, or None and the error.
+    """
     for python in pythons:
         worker = measuring.Worker([python, __file__, "--worker"], {"TF_CPP_MIN_LOG_LEVEL": "3"})
         try:
             return worker, worker.ask("start", program)
         except measuring.WorkerError as error:
             worker.close()
-            said = str(error)
-    return None, said
+            message = str(error)
+    return None, message
 
 
 def measure(options):
-    """All that the results hold."""
+    """Measures all programs in turns; returns the contents of the result file."""
     results = {"programs": {}, "missing": {}, "seconds": {}}
     workers = {}
     for program in PROGRAMS:
-        worker, answer = started(program, [sys.executable, *options.python])
+        worker, answer = start_worker(program, [sys.executable, *options.python])
         if worker is None:
             results["missing"][program] = answer
             continue
@@ -165,7 +174,7 @@ def measure(options):
         results["programs"][program] = answer
         results["seconds"][program] = []
     if "example, SSIM" not in workers:
-        sys.exit(f"the example does not start, and there is nothing to compare: {results['missing']['example, SSIM']}")
+        sys.exit(f"the example does not start: {results['missing']['example, SSIM']}")
     for _ in range(options.rounds):
         for program, worker in workers.items():
             results["seconds"][program].append(worker.ask("measure"))
@@ -176,7 +185,7 @@ def measure(options):
 
 
 def main():
-    """Measure, print, keep."""
+    """Measures, prints, and writes the results."""
     parser = measuring.parser(__doc__)
     parser.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
     parser.add_argument("--rounds", type=int, default=15)
@@ -186,25 +195,23 @@ def main():
         return
     results = measure(options)
     medians = {program: statistics.median(seconds) for program, seconds in results["seconds"].items()}
-    ours = medians["example, SSIM"]
+    example = medians["example, SSIM"]
     rows = [
-        [program, f"{1e3 * median:.1f}", measuring.number(32 / median), f"{median / ours:.2f}"]
+        [program, f"{1e3 * median:.1f}", measuring.number(32 / median), f"{median / example:.2f}"]
         for program, median in medians.items()
     ]
     about = [
         results["header"],
         *(
-            f"{name}: {', '.join(f'{key} {value}' for key, value in said.items())}"
-            for name, said in results["programs"].items()
+            f"{name}: {', '.join(f'{key} {value}' for key, value in answer.items())}"
+            for name, answer in results["programs"].items()
         ),
-        *(f"{name} is missing: {why}" for name, why in results["missing"].items()),
-        f"SSIM in place of MSE takes {ours / medians['example, MSE'] - 1:.1%} more time; a step waits for its batch "
+        *(f"{name} is missing: {error}" for name, error in results["missing"].items()),
+        f"SSIM in place of MSE takes {example / medians['example, MSE'] - 1:.1%} more time; the example waits for data "
         f"{results['waiting']:.2%} of the time.",
     ]
-    heads = ["program", "ms a step", "images a second", "time, of the first"]
-    measuring.write(
-        options.output / f"train-step-{results['stem']}", about, [("A step of training", heads, rows)], results
-    )
+    heads = ["program", "ms per step", "images per second", "time relative to the first"]
+    measuring.write(options.output / f"train-step-{results['stem']}", about, [("Training step", heads, rows)], results)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_the_default_photographs_are_split_into_training_and_test_images():
     assert tiles.shape == (64 + 28 + 54 + 60, 64, 64, 3)
     np.testing.assert_array_equal(tiles[1], loaded.test[0][:64, 64:128])
     many = input_pipeline.test_patches(loaded.test, 16)
-    assert input_pipeline.MOST_TEST_PATCHES / 2 < len(many) <= input_pipeline.MOST_TEST_PATCHES
+    assert input_pipeline.MAX_TEST_PATCHES / 2 < len(many) <= input_pipeline.MAX_TEST_PATCHES
 
 
 def test_the_seed_determines_the_training_batches():
@@ -232,6 +232,7 @@ def test_invalid_options_are_refused(options, words):
         Config(**options)
 
 
+@pytest.mark.slow
 def test_the_program_writes_every_file(tmp_path):
     done = run("examples.autoencoder", *quick(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -253,6 +254,7 @@ def test_the_program_writes_every_file(tmp_path):
     assert f"{metrics['test_ssim']:.4f}" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_program_lists_broken_files_and_trains_on_the_others(tmp_path, folder):
     options = ("--data", folder, "--name", "mine", "--loss", "dssim-l1", "--schedule", "step")
     done = run("examples.autoencoder", *quick(tmp_path), *options)
@@ -264,6 +266,7 @@ def test_the_program_lists_broken_files_and_trains_on_the_others(tmp_path, folde
     assert (tmp_path / "mine" / "reconstructions.png").exists()
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_an_error_without_a_traceback(tmp_path):
     done = run("examples.autoencoder", "--data", tmp_path, "--runs", tmp_path / "runs")
     assert done.returncode == 1
@@ -271,6 +274,7 @@ def test_an_empty_folder_is_an_error_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_help_lists_the_options():
     done = run("examples.autoencoder", "--help")
     assert done.returncode == 0
@@ -278,6 +282,7 @@ def test_the_help_lists_the_options():
         assert words in done.stdout
 
 
+@pytest.mark.slow
 def test_compare_losses_trains_with_both(tmp_path):
     done = run("examples.autoencoder.compare_losses", *quick(tmp_path))
     assert done.returncode == 0, done.stderr

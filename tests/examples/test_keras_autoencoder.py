@@ -18,6 +18,7 @@ if not importlib.util.find_spec("keras"):  # not imported, because this process 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_keras_example_trains_prints_and_draws(tmp_path):
     picture = tmp_path / "deeper" / "keras.png"
     options = ("--epochs", "4", "--steps", "3", "--output", picture)

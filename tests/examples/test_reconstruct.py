@@ -114,6 +114,7 @@ def test_output_names_are_unique():
     assert reconstruct.unique_names([Path("a/x.png"), Path("b/y.png")]) == ["x", "y"]
 
 
+@pytest.mark.slow
 def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
     config, left = trained
     network = jax.jit(lambda patches: left.model(patches))

@@ -91,6 +91,7 @@ def trained(runs, **options):
 # Stopping and resuming.
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     """It is killed as a save begins, and twice at a random moment after one."""
     settings = {"steps": 24, "evaluate_every": 4}
@@ -205,6 +206,7 @@ def test_a_run_of_constant_rate_can_be_given_more_steps(run, tmp_path):
 # Several devices and processes.
 
 
+@pytest.mark.slow
 def test_any_number_of_devices_gives_the_same_curve(tmp_path):
     """Compares one device, four devices of one process, and two devices of each of two processes, with loss ssim.
 
@@ -225,6 +227,7 @@ def test_any_number_of_devices_gives_the_same_curve(tmp_path):
     np.testing.assert_allclose(curves["2x2"], curves["1"], rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_job(tmp_path, victim):
     processes = job(tmp_path, steps=100_000)
