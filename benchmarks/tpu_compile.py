@@ -134,17 +134,17 @@ def training_step():
     """The autoencoder's, as `program`: its state is whole, its batch of 32 patches of 64x64x3 is spread."""
     from flax import nnx
 
-    from examples.autoencoder import train
+    from examples.autoencoder import steps
     from examples.autoencoder.config import Config
     from examples.autoencoder.losses import loss_of
 
     config = Config()
-    model, optimizer, _ = train.initial(config)
+    model, optimizer, _ = steps.initial_state(config)
     structure, state = nnx.split((model, optimizer))
 
     def step(state, batch):
         model, optimizer = nnx.merge(structure, state)
-        loss = train.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
+        loss = steps.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
         return nnx.state((model, optimizer)), loss
 
     batch = jax.ShapeDtypeStruct((config.batch_size, config.patch, config.patch, 3), jnp.uint8)

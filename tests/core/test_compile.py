@@ -47,17 +47,17 @@ def training_step():
     """The autoencoder's, of a small network: a function of its state and a batch, the state, and its parameters."""
     from flax import nnx
 
-    from examples.autoencoder import train
+    from examples.autoencoder import steps
     from examples.autoencoder.config import Config
     from examples.autoencoder.losses import loss_of
 
     config = Config(width=16)
-    model, optimizer, _ = train.initial(config)
+    model, optimizer, _ = steps.initial_state(config)
     structure, state = nnx.split((model, optimizer))
 
     def step(state, batch):
         model, optimizer = nnx.merge(structure, state)
-        loss = train.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
+        loss = steps.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
         return nnx.state((model, optimizer)), loss
 
     return step, state, sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
