@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 
 for name in ("flax", "optax", "skimage", "tyro"):
@@ -14,12 +13,18 @@ import jaxssim
 from examples import minimal
 
 
-def test_a_short_training_run_improves_the_printed_scores(capsys):
-    test = minimal.patches(minimal.TEST, minimal.PATCH)
+def test_training_and_test_photographs_differ():
     assert not set(minimal.TRAINING) & set(minimal.TEST)
+
+
+def test_a_short_training_run_improves_the_printed_scores(capsys, monkeypatch):
+    monkeypatch.setattr(minimal, "TRAINING", ("astronaut", "retina"))
+    monkeypatch.setattr(minimal, "TEST", ("coffee",))
+    monkeypatch.setattr(minimal, "PATCH", 16)
+    test = minimal.patches(minimal.TEST, minimal.PATCH)
     untrained = minimal.Autoencoder(nnx.Rngs(0))(test)
-    assert untrained.shape == test.shape
-    minimal.main(steps=40)
+    assert untrained.shape == test.shape == (25 * 37, 16, 16, 3)
+    minimal.main(steps=60)
     ssim, psnr = map(float, re.search(r"test SSIM (\S+), test PSNR (\S+) dB", capsys.readouterr().out).groups())
-    assert ssim > np.mean(jaxssim.ssim(test, untrained, data_range=1.0)) + 0.1
-    assert psnr > np.mean(jaxssim.psnr(test, untrained, data_range=1.0)) + 1
+    assert ssim > jaxssim.ssim(test, untrained, data_range=1.0).mean() + 0.05
+    assert psnr > jaxssim.psnr(test, untrained, data_range=1.0).mean() + 3

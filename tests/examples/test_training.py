@@ -158,7 +158,7 @@ def flip(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink])
+@pytest.mark.parametrize("damage", [flip, pytest.param(Path.unlink, marks=pytest.mark.slow)])
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_restored(run, tmp_path, damage):
     config = copied(run, tmp_path)
     before = content(config.folder)
@@ -195,6 +195,7 @@ def test_a_run_of_another_config_is_not_resumed(run, tmp_path):
         check_same_config(dataclasses.replace(cosine, steps=6))
 
 
+@pytest.mark.slow
 def test_a_run_of_constant_rate_can_be_given_more_steps(run, tmp_path):
     options, whole = run
     config = dataclasses.replace(options, runs=tmp_path, profile=False)
@@ -275,6 +276,7 @@ def test_patches_too_small_for_a_loss_are_refused(options, words):
     losses.check_patch_size(Config(loss="ms-ssim", ms_ssim_weights=(0.2, 0.3, 0.5)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["ms-ssim", "cw-ssim", "ms-ssim-l1"])
 def test_twenty_steps_lower_the_loss(loss):
     config = Config(loss=loss, ms_ssim_weights=(0.2, 0.3), patch=56, batch_size=4, width=16, schedule="constant")
@@ -287,18 +289,21 @@ def test_twenty_steps_lower_the_loss(loss):
     assert values[-1] < 0.8 * values[0]
 
 
-def test_structural_losses_are_one_minus_the_metrics():
+SLOW_LOSSES = [pytest.param(name, marks=pytest.mark.slow) for name in ("cw-ssim", "ms-ssim-l1")]
+
+
+@pytest.mark.parametrize("loss", ["ssim", "ms-ssim", *SLOW_LOSSES])
+def test_structural_losses_are_one_minus_the_metrics(loss):
     x, y = np.random.default_rng(0).random((2, 2, 56, 56, 3), np.float32)
     weights = (0.2, 0.8)
     expected = {
-        "ssim": 1 - jaxssim.ssim(x, y, data_range=1.0).mean(),
-        "ms-ssim": 1 - jaxssim.ms_ssim(x, y, data_range=1.0, weights=weights).mean(),
-        "cw-ssim": 1 - jaxssim.cw_ssim(x, y).mean(),
-        "ms-ssim-l1": jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0),
+        "ssim": lambda: 1 - jaxssim.ssim(x, y, data_range=1.0).mean(),
+        "ms-ssim": lambda: 1 - jaxssim.ms_ssim(x, y, data_range=1.0, weights=weights).mean(),
+        "cw-ssim": lambda: 1 - jaxssim.cw_ssim(x, y).mean(),
+        "ms-ssim-l1": lambda: jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0),
     }
-    for name, value in expected.items():
-        given = losses.loss_of(Config(loss=name, patch=56, ms_ssim_weights=weights))(x, y)
-        np.testing.assert_allclose(given, value, rtol=1e-4)
+    value = losses.loss_of(Config(loss=loss, patch=56, ms_ssim_weights=weights))(x, y)
+    np.testing.assert_allclose(value, expected[loss](), rtol=1e-4)
 
 
 def test_plateau_patience_counts_evaluations():
@@ -320,6 +325,7 @@ def test_plateau_patience_counts_evaluations():
     assert ratios == [1.0] * 10 + [0.5] * 5 + [0.25]
 
 
+@pytest.mark.slow
 def test_the_plateau_schedule_follows_the_test_loss_and_resumes(tmp_path):
     options = {"schedule": "plateau", "plateau_patience": 1, "learning_rate": 0.05}
     config, _ = trained(tmp_path / "whole", **options)
@@ -346,6 +352,7 @@ def test_gradients_are_clipped():
         np.testing.assert_allclose(mean["w"], 0.1 * gradients["w"] / shorter, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_leaves_parameters_and_losses_in_float32():
     config = dataclasses.replace(SMALL, dtype="bfloat16")
     model, adam, _ = steps.initial_state(config)
@@ -406,6 +413,7 @@ def test_a_loss_of_nan_ends_the_run_with_advice(tmp_path, monkeypatch):
         trained(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_ends(tmp_path):
     with pytest.raises(SystemExit, match=r"is (nan|inf|-inf) at step \d+; last good checkpoint: "):
         trained(tmp_path, learning_rate=1e30)
