@@ -10,12 +10,19 @@ from jaxssim import MS_SSIM_WEIGHTS
 LossName = Literal["ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1", "l1", "mse"]
 Augment = Literal["all", "flips", "crops"]
 POSITIVE = (
-    *("learning_rate", "steps", "batch_size", "evaluate_every", "keep", "keep_best", "bottleneck", "width"),
-    *("plateau_patience", "plateau_factor"),
+    "plateau_patience",
+    "plateau_factor",
+    "learning_rate",
+    "steps",
+    "batch_size",
+    "evaluate_every",
+    "keep",
+    "keep_best",
+    "bottleneck",
+    "width",
 )
-MAY_CHANGE = {  # options that may differ when a run is resumed
-    *("name", "runs", "keep", "keep_best", "profile", "distributed", "coordinator", "processes", "process"),
-}
+# The options that may differ when a run is resumed.
+MAY_CHANGE = {"name", "runs", "keep", "keep_best", "profile", "distributed", "coordinator", "processes", "process"}
 
 
 @dataclasses.dataclass(frozen=True)

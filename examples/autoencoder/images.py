@@ -25,7 +25,11 @@ TRAINING_PHOTOGRAPHS = (
 TEST_PHOTOGRAPHS = ("camera", "chelsea", "coffee", "rocket")
 MAX_ENLARGED_PIXELS = 2**26  # Pillow itself limits the pixels that a file may claim
 READ_ERRORS = (  # raised by Pillow and by `read_image`
-    *(Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError, ValueError),
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    OSError,
+    SyntaxError,
+    ValueError,
 )
 
 
