@@ -1,6 +1,5 @@
-"""Clustering by similarity: the program as a user runs it, its scores and forms against known answers, its errors."""
+"""Tests the clustering of images: its matrices, scores and pictures against known answers, the program, its errors."""
 
-import importlib.util
 import json
 import os
 import re
@@ -18,43 +17,28 @@ Image = pytest.importorskip("PIL.Image")
 from sklearn.metrics import homogeneity_completeness_v_measure, silhouette_score
 
 import jaxssim
+from examples import cluster_images
+from examples.cluster_images import Dataset, Options
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "examples" / "cluster_images.py"
 METRICS = ("mse", "ssim", "ms_ssim", "cw_ssim")
-SIZE = (200, 184)  # MS-SSIM's five scales need 176
-GROUPS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
+SIZE = (200, 184)  # the five scales of MS-SSIM need 176 pixels
+LABELS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
 
-def run(*arguments):
-    """The program in a process of its own, uninstalled, on a screen of 80 columns."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    command = list(map(str, (sys.executable, SCRIPT, *arguments)))
-    environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "80"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-
-
-@pytest.fixture(scope="module")
-def study():
-    spec = importlib.util.spec_from_file_location("cluster_images", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def scene(group, member, size=SIZE):
-    """One of three landscapes in colour, each member a little noisier and brighter than the one before."""
-    rng = np.random.default_rng((group, member))
+def scene(label, member, size=SIZE):
+    """Draws one of three patterns in color; each member is noisier and brighter than the one before."""
+    rng = np.random.default_rng((label, member))
     rows, columns = np.mgrid[: size[1], : size[0]]
-    waves = np.random.default_rng(group).uniform(0.03, 0.3, (6, 2))
+    waves = np.random.default_rng(label).uniform(0.03, 0.3, (6, 2))
     pattern = np.mean([np.sin(down * rows + across * columns) for down, across in waves], axis=0)
-    grey = 128 + (100 - 5 * member) * pattern + rng.normal(0, 5, pattern.shape)
-    return Image.fromarray(np.stack([grey, 0.9 * grey, grey + 5], axis=-1).clip(0, 255).astype(np.uint8))
+    gray = 128 + (100 - 5 * member) * pattern + rng.normal(0, 5, pattern.shape)
+    return Image.fromarray(np.stack([gray, 0.9 * gray, gray + 5], axis=-1).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return [scene(group, member) for member, group in enumerate(GROUPS)]
+def images():
+    return [scene(label, member) for member, label in enumerate(LABELS)]
 
 
 @pytest.fixture(scope="module", params=METRICS)
@@ -63,55 +47,59 @@ def metric(request):
 
 
 @pytest.fixture(scope="module")
-def found(study, pictures, metric):
-    return study.compare(pictures, metric, color=False)
+def comparison(images, metric):
+    return cluster_images.compare(images, metric, color=False)
 
 
 @pytest.fixture
-def folder(tmp_path, pictures):
-    """The groups' pictures as files in no order of groups, larger than they will be compared, beside other things."""
-    path = tmp_path / "pictures"
-    (path / "deeper").mkdir(parents=True)
-    (path / "notes.txt").write_text("no picture")
-    pictures[0].save(path / "deeper" / "not-looked-at.png")
-    for k, picture in enumerate(pictures):
-        picture.resize((250 + k, 230)).save(path / f"{(5 * k) % 12:02}.png")
+def folder(tmp_path, images):
+    """A folder of the images, larger than they are compared and not sorted by label, beside a text and a subfolder."""
+    path = tmp_path / "images"
+    (path / "subfolder").mkdir(parents=True)
+    (path / "notes.txt").write_text("not an image")
+    images[0].save(path / "subfolder" / "ignored.png")
+    for k, image in enumerate(images):
+        image.resize((250 + k, 230)).save(path / f"{(5 * k) % 12:02}.png")
     return path
 
 
 @pytest.fixture
-def labels(tmp_path):
-    named = {f"{(5 * k) % 12:02}.png": group for k, group in enumerate(GROUPS)}
+def labels_file(tmp_path):
+    named = {f"{(5 * k) % 12:02}.png": label for k, label in enumerate(LABELS)}
     (tmp_path / "labels.json").write_text(json.dumps(named))
     return tmp_path / "labels.json"
 
 
-def same_partition(first, second):
-    """Whether two clusterings agree but for the clusters' numbers."""
+def is_same_partition(first, second):
+    """Returns whether two clusterings differ in the cluster numbers only."""
     return len(set(zip(first, second, strict=True))) == len(set(first)) == len(set(second))
 
 
-def rows(output):
-    """The table's numbers: (metric, method) -> columns."""
-    found = re.findall(r"^ *(\w+) +(spectral|affinity) +(.*?) *$", output, re.MULTILINE)
-    return {(metric, method): columns.split() for metric, method, columns in found}
+def table_rows(output):
+    """Returns the numbers of the printed table: (metric, method) -> columns."""
+    rows = re.findall(r"^ *(\w+) +(spectral|affinity) +(.*?) *$", output, re.MULTILINE)
+    return {(metric, method): columns.split() for metric, method, columns in rows}
 
 
-def test_the_program_on_a_folder_with_labels(tmp_path, folder, labels):
+@pytest.mark.slow
+def test_the_program_finds_the_labelled_groups_of_a_folder(tmp_path, folder, labels_file):
     output = tmp_path / "new" / "output"
-    done = run(folder, "--labels", labels, "--size", *SIZE, "--output", output)
+    command = [sys.executable, "-m", "examples.cluster_images", folder, "--labels", labels_file]
+    command += ["--size", *SIZE, "--output", output]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "12 images of 200x184" in done.stdout
-    table = rows(done.stdout)
+    table = table_rows(done.stdout)
     assert set(table) == {(metric, method) for metric in METRICS for method in ("spectral", "affinity")}
-    truth = json.loads(labels.read_text())
+    truth = json.loads(labels_file.read_text())
     for (metric, method), (clusters, silhouette, *measures, seconds) in table.items():
         assert (clusters, *measures) == ("3", "1.000", "1.000", "1.000"), done.stdout
         assert 0.1 < float(silhouette) <= 1
         assert float(seconds) >= 0
-        found = json.loads((output / f"{metric}_{method}.json").read_text())
-        assert found.keys() == truth.keys()
-        assert same_partition(found.values(), [truth[name] for name in found])
+        assigned = json.loads((output / f"{metric}_{method}.json").read_text())
+        assert assigned.keys() == truth.keys()
+        assert is_same_partition(assigned.values(), [truth[name] for name in assigned])
         for kind in ("matrix", "clusters"):
             with Image.open(output / f"{metric}_{method}_{kind}.png") as figure:
                 figure.load()
@@ -120,219 +108,219 @@ def test_the_program_on_a_folder_with_labels(tmp_path, folder, labels):
     assert len(list(output.iterdir())) == len(table) * 3
 
 
-def test_the_default_photographs(tmp_path, capsys, study):
-    study.main(metrics=("mse", "cw_ssim"), size=(160, 120), output=tmp_path / "output")
+@pytest.mark.slow
+def test_cw_ssim_groups_the_default_photographs_better_than_mse(tmp_path, capsys):
+    """Shifts and exposure change the MSE as much as another photograph does; they hardly change CW-SSIM."""
+    cluster_images.main(Options(metrics=("mse", "cw_ssim"), size=(160, 120), output=tmp_path / "output"))
     printed = capsys.readouterr().out
     assert "42 images of 160x120" in printed
-    table = rows(printed)
+    table = table_rows(printed)
     assert len(table) == 4
     assert table["cw_ssim", "spectral"][0] == "6"
-    # Shifts and changes of exposure are to the error what another photograph is; not to complex wavelets.
     assert float(table["cw_ssim", "spectral"][-2]) > max(0.9, float(table["mse", "spectral"][-2]))
     assert len(json.loads((tmp_path / "output" / "mse_affinity.json").read_text())) == 42
 
 
-def test_no_labels_no_scores(tmp_path, capsys, study, folder):
-    study.main(folder, metrics=("ssim",), clusters=2, size=(64, 64), output=tmp_path / "output")
-    table = rows(capsys.readouterr().out)
+def test_scores_that_need_labels_are_left_out_without_labels(tmp_path, capsys, folder):
+    cluster_images.main(Options(folder, metrics=("ssim",), clusters=2, size=(64, 64), output=tmp_path / "output"))
+    table = table_rows(capsys.readouterr().out)
     assert table["ssim", "spectral"][0] == "2"
     assert table["ssim", "affinity"][0] == "3"
     assert [columns[2:5] for columns in table.values()] == [["-"] * 3] * 2
 
 
 @pytest.mark.parametrize("count", [3, None])
-def test_known_groups_are_found(study, found, count):
-    clusterings = study.cluster(found, count, seed=1)
-    assert set(clusterings) == {"spectral", "affinity"}
-    for labels in clusterings.values():
-        assert same_partition(labels.tolist(), GROUPS)
-        silhouette, *measures = study.scores(labels, found.distance, GROUPS)
+def test_both_methods_recover_the_labels(comparison, count):
+    assignments = cluster_images.cluster(comparison, count, seed=1)
+    assert set(assignments) == {"spectral", "affinity"}
+    for assignment in assignments.values():
+        assert is_same_partition(assignment.tolist(), LABELS)
+        silhouette, *measures = cluster_images.score(assignment, comparison.distance, LABELS)
         assert 0.1 < silhouette < 1
         np.testing.assert_allclose(measures, 1)
 
 
-def test_what_scikit_learn_gets(pictures, metric, found):
-    x, y = (np.asarray(picture.convert("L"), np.float32)[..., None] for picture in pictures[:2])
+def test_similarity_affinity_and_distance_order_the_images_alike(images, metric, comparison):
+    x, y = (np.asarray(image.convert("L"), np.float32)[..., None] for image in images[:2])
     options = {"data_range": 255} if metric in ("ssim", "ms_ssim") else {}
     sign = -1 if metric == "mse" else 1
-    np.testing.assert_allclose(found.similarity[0, 1], sign * getattr(jaxssim, metric)(x, y, **options), rtol=1e-4)
-    order = np.argsort(found.similarity[0], kind="stable")
-    for matrix, rising in ((found.similarity, 1), (found.affinity, 1), (found.distance, -1)):
+    np.testing.assert_allclose(comparison.similarity[0, 1], sign * getattr(jaxssim, metric)(x, y, **options), rtol=1e-4)
+    order = np.argsort(comparison.similarity[0], kind="stable")
+    for matrix, direction in ((comparison.similarity, 1), (comparison.affinity, 1), (comparison.distance, -1)):
         assert (matrix.shape, matrix.dtype) == ((12, 12), np.float64)
         np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
-        assert np.all(rising * np.diff(matrix[0, order]) >= 0)  # what is nearer by one is nearer by all
-    assert found.affinity.min() > 0
-    np.testing.assert_allclose(np.diag(found.affinity), 1, atol=1e-5)
-    np.testing.assert_allclose(np.diag(found.distance), 0, atol=1e-5)
+        assert np.all(direction * np.diff(matrix[0, order]) >= 0)
+    assert comparison.affinity.min() > 0
+    np.testing.assert_allclose(np.diag(comparison.affinity), 1, atol=1e-5)
+    np.testing.assert_allclose(np.diag(comparison.distance), 0, atol=1e-5)
 
 
-def test_the_error_as_an_affinity(study, pictures):
-    """Its kernel is as wide as the median pair: that pair's affinity is 1 / e, at any scale of the values."""
-    found = study.compare(pictures, "mse", color=False)
+def test_the_mse_affinity_of_the_median_pair_is_1_over_e(images):
+    comparison = cluster_images.compare(images, "mse", color=False)
     pairs = np.triu_indices(12, 1)
-    np.testing.assert_allclose(np.median(found.affinity[pairs]), np.exp(-1), rtol=0.02)
-    np.testing.assert_allclose(found.distance**2, -found.similarity, rtol=1e-6)
-    same = study.compare([pictures[0]] * 3, "mse", color=False)
-    np.testing.assert_array_equal(same.affinity, 1)
+    np.testing.assert_allclose(np.median(comparison.affinity[pairs]), np.exp(-1), rtol=0.02)
+    np.testing.assert_allclose(comparison.distance**2, -comparison.similarity, rtol=1e-6)
+    identical = cluster_images.compare([images[0]] * 3, "mse", color=False)
+    np.testing.assert_array_equal(identical.affinity, 1)
 
 
-def test_grey_unless_asked(study, pictures):
-    """A change of hue that keeps the brightness is nothing in grey."""
+def test_hue_counts_only_in_color():
+    """Three hues of one brightness are equal in gray."""
     hues = [Image.new("RGB", (32, 32), color) for color in ((100, 100, 100), (200, 64, 22), (30, 150, 30))]
-    assert abs(study.compare(hues, "mse", color=False).similarity).max() < 4
-    assert abs(study.compare(hues, "mse", color=True).similarity[0, 1]) > 1000
+    assert abs(cluster_images.compare(hues, "mse", color=False).similarity).max() < 4
+    assert abs(cluster_images.compare(hues, "mse", color=True).similarity[0, 1]) > 1000
 
 
 @pytest.mark.parametrize(
-    ("groups", "labels", "expected"),
+    ("labels", "assignment", "expected"),
     [
         ([0, 0, 1, 1], [7, 7, 3, 3], (1, 1, 1)),
         ([0, 0, 1, 1], [0, 0, 0, 0], (0, 1, 0)),
-        # Two bits of clusters, half a bit of which the groups do not tell: 1 - 0.5 / 1.5.
+        # The clusters have an entropy of 1.5 bits, of which the labels leave 0.5 open: completeness 1 - 0.5 / 1.5.
         ([0, 0, 1, 1], [0, 0, 1, 2], (1, 2 / 3, 0.8)),
         ([0, 1, 2, 2], [0, 0, 1, 1], (2 / 3, 1, 0.8)),
     ],
 )
-def test_scores_of_known_answers(study, groups, labels, expected):
+def test_scores_equal_known_answers(labels, assignment, expected):
     points = np.array([0.0, 1.0, 5.0, 7.0])
     distance = abs(np.subtract.outer(points, points))
-    silhouette, *measures = study.scores(np.array(labels), distance, groups)
+    silhouette, *measures = cluster_images.score(np.array(assignment), distance, labels)
     np.testing.assert_allclose(measures, expected, atol=1e-12)
-    np.testing.assert_allclose(measures, homogeneity_completeness_v_measure(groups, labels))
-    if len(set(labels)) == 1:
+    np.testing.assert_allclose(measures, homogeneity_completeness_v_measure(labels, assignment))
+    if len(set(assignment)) == 1:
         assert silhouette is None
     else:
-        np.testing.assert_allclose(silhouette, silhouette_score(points[:, None], labels))
+        np.testing.assert_allclose(silhouette, silhouette_score(points[:, None], assignment))
 
 
-def test_scores_that_cannot_be_told(study):
-    assert study.scores(np.arange(4), np.ones((4, 4)), None) == [None] * 4
+def test_undefined_scores_are_none():
+    assert cluster_images.score(np.arange(4), np.ones((4, 4)), None) == [None] * 4
 
 
-def test_versions_fill_the_frame(study):
-    """White all over stays white where a photograph is moved or turned: nothing from outside comes in."""
+def test_shifted_and_rotated_variants_fill_the_frame():
+    """All variants of a white image are white: no border comes into view."""
     white = Image.new("RGB", (300, 260), "white")
-    seen = study.versions(white, (160, 120), np.random.default_rng(0))
-    assert {picture.size for picture in seen.values()} == {(160, 120)}
-    for name in ("itself", "right", "up", "turned"):
-        assert np.asarray(seen[name]).min() == 255, name
-    assert 0 < np.asarray(seen["noisy"]).std() < 15
+    variants = cluster_images.variants(white, (160, 120), np.random.default_rng(0))
+    assert {image.size for image in variants.values()} == {(160, 120)}
+    for name in ("original", "right", "up", "rotated"):
+        assert np.asarray(variants[name]).min() == 255, name
+    assert 0 < np.asarray(variants["noisy"]).std() < 15
 
 
-def test_versions_move_what_they_say(study, pictures):
-    seen = study.versions(pictures[0], (200, 150), np.random.default_rng(0))
-    images = {name: np.asarray(picture.convert("L"), int) for name, picture in seen.items()}
-    still, right, up = (images[name] for name in ("itself", "right", "up"))
-    np.testing.assert_allclose(right[:, 20:-20], np.roll(still, 3, axis=1)[:, 20:-20], atol=25)
-    np.testing.assert_allclose(up[20:-20], np.roll(still, -3, axis=0)[20:-20], atol=25)
-    assert images["bright"].mean() > still.mean() + 20
-    assert images["flat"].std() < 0.6 * still.std()
-    assert abs(images["turned"] - still).mean() > 5
+def test_each_variant_changes_what_its_name_says(images):
+    variants = cluster_images.variants(images[0], (200, 150), np.random.default_rng(0))
+    arrays = {name: np.asarray(image.convert("L"), int) for name, image in variants.items()}
+    original, right, up = (arrays[name] for name in ("original", "right", "up"))
+    np.testing.assert_allclose(right[:, 20:-20], np.roll(original, 3, axis=1)[:, 20:-20], atol=25)
+    np.testing.assert_allclose(up[20:-20], np.roll(original, -3, axis=0)[20:-20], atol=25)
+    assert arrays["bright"].mean() > original.mean() + 20
+    assert arrays["flat"].std() < 0.6 * original.std()
+    assert abs(arrays["rotated"] - original).mean() > 5
 
 
-def test_the_photographs_and_their_seed(study):
-    first, again, other = (study.photographs((64, 48), seed) for seed in (0, 0, 1))
-    assert len(set(first.names)) == len(first.pictures) == len(first.groups) == 42
-    for name, picture, same, changed in zip(first.names, first.pictures, again.pictures, other.pictures, strict=True):
-        assert picture.tobytes() == same.tobytes()
-        assert (picture.tobytes() != changed.tobytes()) == name.endswith("-noisy")
-    assert [name.split("-")[0] for name in first.names[::7]] == list(study.PHOTOGRAPHS)
-    assert first.groups == sorted(list(range(6)) * 7)
+def test_the_seed_determines_the_noise_of_the_default_photographs():
+    first, again, other = (cluster_images.variants_of_photographs((64, 48), seed) for seed in (0, 0, 1))
+    assert len(set(first.names)) == len(first.images) == len(first.labels) == 42
+    for name, image, same, changed in zip(first.names, first.images, again.images, other.images, strict=True):
+        assert image.tobytes() == same.tobytes()
+        assert (image.tobytes() != changed.tobytes()) == name.endswith("-noisy")
+    assert [name.split("-")[0] for name in first.names[::7]] == list(cluster_images.PHOTOGRAPHS)
+    assert first.labels == sorted(list(range(6)) * 7)
 
 
-def test_files_of_every_kind(tmp_path, study, pictures):
-    """Grey, transparent, 16-bit and turned files come out as the same picture."""
-    grey = pictures[0].convert("L")
-    grey.save(tmp_path / "a.png")
-    grey.convert("RGBA").save(tmp_path / "b.png")
-    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(tmp_path / "c.png")
-    turned = grey.transpose(Image.Transpose.ROTATE_90)
+def test_gray_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path, images):
+    gray = images[0].convert("L")
+    gray.save(tmp_path / "a.png")
+    gray.convert("RGBA").save(tmp_path / "b.png")
+    Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(tmp_path / "c.png")
+    rotated = gray.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
-    turned.save(tmp_path / "d.PNG", exif=exif)
-    album = study.from_folder(tmp_path, None, SIZE)
-    assert album.names == ["a.png", "b.png", "c.png", "d.PNG"]
-    assert album.groups is None
-    for picture in album.pictures:
-        assert (picture.size, picture.mode) == (SIZE, "RGB")
-        np.testing.assert_array_equal(np.asarray(picture)[..., 1], np.asarray(grey))
+    exif[0x0112] = 6  # viewers rotate the image clockwise
+    rotated.save(tmp_path / "d.PNG", exif=exif)
+    dataset = cluster_images.load_folder(tmp_path, None, SIZE)
+    assert dataset.names == ["a.png", "b.png", "c.png", "d.PNG"]
+    assert dataset.labels is None
+    for image in dataset.images:
+        assert (image.size, image.mode) == (SIZE, "RGB")
+        np.testing.assert_array_equal(np.asarray(image)[..., 1], np.asarray(gray))
 
 
-def test_small_copies_are_averages(tmp_path, study):
-    """A fine chequer is grey when it shrinks, not black or white."""
-    chequer = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(chequer).save(tmp_path / "chequer.png")
-    np.testing.assert_allclose(np.asarray(study.read(tmp_path / "chequer.png", (64, 64))), 127.5, atol=3)
+def test_resizing_averages(tmp_path):
+    """A fine checkerboard becomes gray when it shrinks, not black or white."""
+    checkerboard = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checkerboard).save(tmp_path / "checkerboard.png")
+    shrunk = cluster_images.read_image(tmp_path / "checkerboard.png", (64, 64))
+    np.testing.assert_allclose(np.asarray(shrunk), 127.5, atol=3)
 
 
-def test_a_contact_sheet(study):
-    """Each cluster's pictures and no others stand in its rows, of which a large cluster has several."""
+def test_a_contact_sheet_shows_each_cluster_in_rows_of_its_own():
     red, blue = (255, 0, 0), (0, 0, 255)
-    labels = np.array([4, 1, *[4] * 8])
-    album = study.Album(
-        list("abcdefghij"), [Image.new("RGB", (64, 48), blue if k == 1 else red) for k in range(10)], None
-    )
-    sheet = np.asarray(study.contact_sheet(album, labels, "title"))
+    assignment = np.array([4, 1, *[4] * 8])
+    images = [Image.new("RGB", (64, 48), blue if number == 1 else red) for number in assignment]
+    sheet = np.asarray(cluster_images.contact_sheet(Dataset(list("abcdefghij"), images, None), assignment, "title"))
     reds, blues = (np.argwhere((sheet == color).all(-1)) for color in (red, blue))
     assert blues[:, 0].max() < reds[:, 0].min()
     assert len(reds) == 9 * len(blues)
     assert len(blues) == 192 * 144
     starts = np.flatnonzero(np.diff((sheet == red).all(-1).any(1).astype(int)) == 1)
-    assert len(starts) == -(-9 // study.COLUMNS)
+    assert len(starts) == -(-9 // cluster_images.COLUMNS)
 
 
-def test_a_heat_map(study):
-    """The matrix is ordered by cluster, so that a block per cluster lies on the diagonal, under its thumbnails."""
-    labels = np.array([1, 0] * 6)
-    album = study.Album(list("abcdefghijkl"), [Image.new("RGB", (64, 48), (20 * k, 0, 0)) for k in range(12)], None)
-    similarity = np.equal.outer(labels, labels) + np.linspace(0, 0.1, 12)
-    figure = study.heat_map(album, similarity, labels, "title")
-    axes = figure.axes[0]
+def test_a_heat_map_is_sorted_by_cluster():
+    """Each cluster is a block on the diagonal, and the thumbnails along both axes have the same order."""
+    assignment = np.array([1, 0] * 6)
+    images = [Image.new("RGB", (64, 48), (20 * k, 0, 0)) for k in range(12)]
+    similarity = np.equal.outer(assignment, assignment) + np.linspace(0, 0.1, 12)
+    axes = cluster_images.heat_map(images, similarity, assignment, "title").axes[0]
     drawn = np.asarray(axes.images[0].get_array())
     np.testing.assert_array_equal(np.round(drawn), np.kron(np.eye(2), np.ones((6, 6))))
     assert [line.get_ydata()[0] for line in axes.lines[::2]] == [5.5]
-    down, across = (np.asarray(inset.images[0].get_array()) for inset in axes.child_axes[:2])
-    assert (down.shape, across.shape) == ((12 * 48, 48, 3), (48, 12 * 48, 3))
-    for strip in (across, down.swapaxes(0, 1)):
-        np.testing.assert_array_equal(strip[24, 24::48, 0], 20 * np.argsort(labels, kind="stable"))
+    left, above = (np.asarray(inset.images[0].get_array()) for inset in axes.child_axes[:2])
+    assert (left.shape, above.shape) == ((12 * 48, 48, 3), (48, 12 * 48, 3))
+    for strip in (above, left.swapaxes(0, 1)):
+        np.testing.assert_array_equal(strip[24, 24::48, 0], 20 * np.argsort(assignment, kind="stable"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("missing",), r"missing is not a folder; pass one"),
-        (("two",), r"two holds 2 images .*; pass a folder with at least 3"),
-        (("broken",), r"cannot read .*1\.png as a picture: .*; mend it"),
-        (("three", "--labels", "missing.json"), r"cannot read the labels .*missing\.json: "),
-        (("three", "--labels", "text.json"), r"cannot read the labels .*text\.json: "),
-        (("three", "--labels", "list.json"), r'list\.json must hold one object .* as {"0\.png": 0'),
-        (("three", "--labels", "words.json"), r"words\.json must hold one object"),
-        (("three", "--labels", "few.json"), r"few\.json does not name 1\.png, 2\.png; it must name each"),
-        (("three", "--labels", "many.json"), r"many\.json names unknown 3\.png; it must"),
-        (("three", "--labels", "one.json"), r"1 clusters of 3 images: pass --clusters, 2 to 2"),
-        (("three", "--clusters", "3"), r"3 clusters of 3 images: pass --clusters, 2 to 2"),
-        (("three", "--size", "64", "8"), r"--size must be .* at least 16, got \(64, 8\); pass"),
-        (("--labels", "one.json"), r"one\.json needs the folder"),
-        (("three", "--metrics", "ms_ssim", "--size", "64", "64"), r"ms_ssim: .*64"),
-    ],
-)
-def test_errors_that_teach(tmp_path, monkeypatch, study, arguments, message):
+@pytest.fixture
+def bad_inputs(tmp_path, monkeypatch):
+    """Folders and label files in the working directory, most of which the program must reject."""
     monkeypatch.chdir(tmp_path)
     for name, count in (("two", 2), ("three", 3), ("broken", 3)):
         Path(name).mkdir()
         for k in range(count):
             scene(k, k, (64, 64)).save(f"{name}/{k}.png")
     Path("broken/1.png").write_bytes(Path("broken/1.png").read_bytes()[:200])
-    named = {f"{k}.png": k for k in range(4)}
     for name, content in {
         "list": [0, 1, 2],
         "words": {"0.png": "cat", "1.png": "cat", "2.png": "dog"},
         "few": {"0.png": 0},
-        "many": named,
+        "many": {f"{k}.png": k for k in range(4)},
         "one": dict.fromkeys(["0.png", "1.png", "2.png"], 0),
     }.items():
         Path(f"{name}.json").write_text(json.dumps(content))
     Path("text.json").write_text("0.png is a cat")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing",), r"missing is not a folder; pass a folder of images"),
+        (("two",), r"two holds 2 images .*; pass a folder of at least 3"),
+        (("broken",), r"cannot read .*1\.png as an image: .*; repair or remove the file"),
+        (("three", "--labels", "missing.json"), r"cannot read the labels .*missing\.json: "),
+        (("three", "--labels", "text.json"), r"cannot read the labels .*text\.json: "),
+        (("three", "--labels", "list.json"), r'list\.json must hold one object .* integers: {"0\.png": 0'),
+        (("three", "--labels", "words.json"), r"words\.json must hold one object"),
+        (("three", "--labels", "few.json"), r"few\.json has no label for 1\.png, 2\.png; add one for each"),
+        (("three", "--labels", "many.json"), r"many\.json has labels for 3\.png, which the folder lacks; remove"),
+        (("three", "--labels", "one.json"), r"cannot form 1 clusters of 3 images; pass --clusters with 2 to 2"),
+        (("three", "--clusters", "3"), r"cannot form 3 clusters of 3 images; pass --clusters with 2 to 2"),
+        (("three", "--size", "64", "8"), r"--size needs .* of at least 16, got \(64, 8\); pass"),
+        (("--labels", "one.json"), r"one\.json needs the folder .*; pass FOLDER too"),
+        (("three", "--metrics", "ms_ssim", "--size", "64", "64"), r"ms_ssim: .*64"),
+    ],
+)
+def test_errors_name_the_input_and_what_to_pass(bad_inputs, arguments, message):
     with pytest.raises(SystemExit, match=message):
-        study.tyro.cli(study.main, args=[*arguments, "--output", "output"])
+        cluster_images.main(cluster_images.tyro.cli(Options, args=[*arguments, "--output", "output"]))
     assert not list(Path().glob("output/*"))
