@@ -1,1 +1,1 @@
-"""Autoencoders that mark defects in textures; run them as `python -m examples.defect_segmentation --help`."""
+"""Autoencoders that learn good pictures and mark defects; see `python -m examples.defect_segmentation --help`."""

@@ -1,8 +1,8 @@
-"""Autoencoders, trained with L2 and with 1 - SSIM, that mark defects by what they fail to reconstruct.
+"""Trains autoencoders with L2 and with SSIM and marks defects by what the autoencoders fail to reconstruct.
 
-Bergmann, Löwe, Fauser, Sattlegger & Steger, "Improving Unsupervised Defect Segmentation by Applying Structural
-Similarity to Autoencoders", VISAPP 2019. `python -m examples.defect_segmentation --help` has the options; `python -m
-examples.defect_segmentation.detect` takes the trained networks from RUNS/NAME/MATERIAL-LOSS-SEED.
+Follows Bergmann, Löwe, Fauser, Sattlegger and Steger, "Improving Unsupervised Defect Segmentation by Applying
+Structural Similarity to Autoencoders", VISAPP 2019. The trained networks, in RUNS/NAME/MATERIAL-LOSS-SEED, mark the
+defects of new pictures by `python -m examples.defect_segmentation.detect`.
 """
 
 import dataclasses
@@ -11,50 +11,61 @@ import time
 import tyro
 from rich.console import Console
 
-from examples.defect_segmentation import report
+from examples.defect_segmentation import figures, report
 from examples.defect_segmentation.config import LOSSES, Config, Loss
-from examples.defect_segmentation.data import Material, materials
-from examples.defect_segmentation.maps import Detector, Seen, slide, threshold
-from examples.defect_segmentation.report import Score
+from examples.defect_segmentation.data import Material, load_materials
+from examples.defect_segmentation.detector import Detector
+from examples.defect_segmentation.maps import Inspection, choose_threshold, inspect
 from examples.defect_segmentation.training import train
 from examples.progress import progress_bar
 
 
 def main(config: Config) -> None:
-    """Every seed, material and loss: train, look at the test pictures, score; figures are of the first seed."""
+    """Trains and scores a network for every seed, material and loss; draws figures of the first seed."""
     console, start = Console(), time.perf_counter()
     config.folder.mkdir(parents=True, exist_ok=True)
     (config.folder / "config.json").write_text(config.to_json())
     scores, curves = [], {}
     for seed in range(config.seed, config.seed + config.seeds):
-        for material in materials(dataclasses.replace(config, seed=seed)):
+        seed_config = dataclasses.replace(config, seed=seed)
+        for material in load_materials(seed_config):
             if material.skipped:
                 console.print(f"{len(material.skipped)} skipped:", *material.skipped, sep="\n", style="yellow")
-            seen, of_material = look(material, dataclasses.replace(config, seed=seed), console)
-            scores += of_material
-            if seed == config.seed and of_material:
-                report.draw_material(material, seen, config.folder / f"{material.name}.png")
-                curves[material.name] = {loss: report.curve(material.tests, seen[loss]) for loss in LOSSES}
+            inspections, new_scores = evaluate(material, seed_config, console)
+            scores += new_scores
+            if seed == config.seed and new_scores:
+                figures.draw_material(material, inspections, config.folder / f"{material.name}.png")
+                curves[material.name] = {
+                    loss: figures.roc_points(material.tests, inspections[loss]) for loss in inspections
+                }
     if scores:
-        report.draw_curves(curves, config.folder / "roc.png")
+        figures.draw_roc_curves(curves, config.folder / "roc.png")
         Console(width=max(110, console.width)).print(report.write_scores(scores, config))
-    console.print(f"written in {time.perf_counter() - start:.0f} s: {config.folder}", soft_wrap=True)
+    console.print(f"finished in {time.perf_counter() - start:.0f} s, results in {config.folder}", soft_wrap=True)
 
 
-def look(material: Material, config: Config, console: Console) -> tuple[dict[Loss, list[Seen]], list[Score]]:
-    """Both networks of a material: trained, saved with their thresholds, and what they see in the test pictures."""
-    seen: dict[Loss, list[Seen]] = {}
+def evaluate(
+    material: Material, config: Config, console: Console
+) -> tuple[dict[Loss, list[Inspection]], list[report.Score]]:
+    """Trains and saves a detector for each loss; returns its inspections of the test pictures and its scores."""
+    inspections: dict[Loss, list[Inspection]] = {}
     scores = []
-    for loss, title in LOSSES.items():
-        with progress_bar(console, "loss {task.fields[loss]:.4f}") as bar:
-            model = train(material.training, loss, config, f"{material.name} {title}, seed {config.seed}", bar)
-        good = [slide(model, picture, loss, config.stride).residual for picture in material.good]
-        limit = threshold(good, config.false_positives)
-        detector = Detector(model, loss, config.stride, config.resize, limit)
+    for loss in LOSSES:
+        detector = train_detector(material, loss, config, console)
         detector.save(config.folder / f"{material.name}-{loss}-{config.seed}")
-        seen[loss] = [detector.see(test.picture) for test in material.tests]
-        scores += report.score(material, seen[loss], limit, loss, config.seed)
-    return seen, scores
+        inspections[loss] = [detector.inspect(test.pixels) for test in material.tests]
+        scores += report.score(material, inspections[loss], detector.threshold, loss, config.seed)
+    return inspections, scores
+
+
+def train_detector(material: Material, loss: Loss, config: Config, console: Console) -> Detector:
+    """Trains a network and chooses its threshold."""
+    title = f"{material.name} {LOSSES[loss]}, seed {config.seed}"
+    with progress_bar(console, "loss {task.fields[loss]:.4f}") as progress:
+        model = train(material.training, loss, config, title, progress)
+    residuals = [inspect(model, picture, loss, config.stride).residual for picture in material.validation]
+    threshold = choose_threshold(residuals, config.false_positives)
+    return Detector(model, loss, config.stride, config.resize, threshold)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Everything a run depends on: one frozen dataclass, whose fields are the command line."""
+"""The configuration of a run: one frozen dataclass, whose fields are also the command line's options."""
 
 import dataclasses
 import json
@@ -6,68 +6,70 @@ from pathlib import Path
 from typing import Literal
 
 Loss = Literal["l2", "ssim"]
-LOSSES: dict[Loss, str] = {"l2": "AE(L2)", "ssim": "AE(SSIM)"}
+LOSSES: dict[Loss, str] = {"l2": "AE(L2)", "ssim": "AE(SSIM)"}  # the paper's names of the networks
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Learn good textures or parts with two autoencoders, and mark defects by what they cannot reconstruct."""
+    """Train two autoencoders on good pictures, one with L2 and one with SSIM, and mark what they cannot reconstruct."""
 
     data: Path | None = None
-    """A category of MVTec AD (it has train/good), a folder of categories, or a folder of good pictures alone, some of
-    which get painted defects; by default scikit-image's brick, grass and gravel, with painted defects."""
+    """A category of MVTec AD (a folder that contains train/good), a folder of such categories, or a folder of good
+    pictures. The program paints defects on some of the good pictures of such a folder. Default: the textures brick,
+    grass and gravel of scikit-image, with painted defects."""
     name: str = "defects"
-    """The run's name: everything is written into RUNS/NAME."""
+    """Name of the run; all its files are written to RUNS/NAME."""
     runs: Path = Path("runs")
-    """The folder of all runs."""
+    """Folder that holds all runs."""
 
     seed: int = 0
-    """Of the networks' first weights, the crops, the painted defects and the split of a folder."""
+    """Seed of the initial weights, the crops, the painted defects and the split of a folder."""
     seeds: int = 1
-    """How many seeds to run, from SEED on; tables then have the mean and the standard deviation."""
+    """Number of seeds to run, beginning with SEED. With several, the tables show mean and standard deviation."""
 
     steps: int = 300
-    """Batches to train each network on."""
+    """Number of batches to train each network on."""
     batch_size: int = 8
-    """Crops of 128x128 in a batch."""
+    """Number of crops of 128x128 pixels in a batch."""
     learning_rate: float = 3e-3
-    """Of Adam, at its highest: a warm-up and half a cosine."""
+    """Peak learning rate of Adam; the schedule is a linear warm-up and a half cosine."""
     bottleneck: int = 100
-    """Numbers that a crop is squeezed into; the paper has 100 and 500."""
+    """Length of the code of a crop; 100 and 500 in the paper."""
     augment: Literal["none", "flip", "rotate"] = "flip"
-    """How training crops vary: as they are; flipped both ways; flipped and turned by quarters."""
+    """How training crops vary. none: not at all. flip: flipped in both directions. rotate: also rotated by multiples of
+    90 degrees."""
     resize: int | None = None
-    """Shrink or enlarge each picture of DATA to this shortest side in pixels; the paper shrinks MVTec AD to 256."""
+    """Resize each picture of DATA to this shortest side in pixels; the paper resizes MVTec AD to 256."""
     held_out: float = 0.2
-    """The part of a folder's good pictures that is not trained on."""
+    """Fraction of the good pictures of a folder that is not used for training."""
 
     painted: int = 10
-    """Pictures that each defect is painted on."""
+    """Number of pictures on which each defect is painted."""
     stride: int = 32
-    """Pixels from one window to the next, whose residual maps are averaged; the paper has 30."""
+    """Distance in pixels between neighbouring windows, whose residual maps are averaged; 30 in the paper."""
     false_positives: float = 0.01
-    """The share of the pixels of good pictures that the threshold may mark."""
+    """Fraction of the pixels of good pictures that exceed the threshold."""
 
     def __post_init__(self) -> None:
-        """Check what no type says."""
+        """Checks the ranges of the values; raises ValueError."""
         for field in ("seeds", "steps", "batch_size", "learning_rate", "bottleneck", "painted"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 1 <= self.stride <= 128:
-            raise ValueError(f"stride must lie between 1 and the window's 128 pixels, got {self.stride}; pass 32")
+            raise ValueError(f"stride must be between 1 and the window's 128 pixels, got {self.stride}; pass 32")
         if self.resize is not None and self.resize < 128:
-            raise ValueError(f"resize must leave a window of 128 pixels, got {self.resize}; pass --resize 256")
+            raise ValueError(f"resize must be at least the window's 128 pixels, got {self.resize}; pass 256")
         for field in ("held_out", "false_positives"):
             if not 0 < getattr(self, field) < 1:
-                raise ValueError(f"{field} must lie between 0 and 1, got {getattr(self, field)}")
+                raise ValueError(f"{field} must be between 0 and 1, got {getattr(self, field)}")
 
     @property
     def folder(self) -> Path:
-        """Where the run is written."""
+        """The folder of the run."""
         return self.runs / self.name
 
     def to_json(self) -> str:
-        """Every field, paths as text."""
+        """Returns all fields as JSON, paths as strings."""
         return json.dumps(dataclasses.asdict(self), indent=2, default=str)

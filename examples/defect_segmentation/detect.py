@@ -1,7 +1,9 @@
-"""Mark the defects of new pictures with a network that `python -m examples.defect_segmentation` trained.
+"""Marks the defects of new pictures with a network that `python -m examples.defect_segmentation` has trained.
 
-RUN is one network's folder, as runs/defects/brick-ssim-0. For each picture NAME this writes NAME_mask.png (white where
-the residual exceeds the threshold) and NAME_overlay.png, both of the picture's size, and a line of defects.csv.
+    python -m examples.defect_segmentation.detect runs/defects/brick-ssim-0 IMAGES...
+
+For each picture NAME the program writes NAME_mask.png, which is white where the residual exceeds the threshold, and
+NAME_overlay.png, both of the picture's size. All pictures together give the rows of defects.csv.
 """
 
 import csv
@@ -15,8 +17,8 @@ from PIL import Image
 from rich.console import Console
 from tyro.conf import Positional
 
-from examples.defect_segmentation.data import UNREADABLE, fit, read
-from examples.defect_segmentation.maps import Detector, load
+from examples.defect_segmentation.detector import Detector, load_detector
+from examples.defect_segmentation.picture_files import UNREADABLE, read_gray, to_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,26 +26,24 @@ class Options:
     """Mark the defects of new pictures."""
 
     run: Positional[Path]
-    """The folder of a trained network, as runs/defects/brick-ssim-0."""
+    """The folder of a trained network, such as runs/defects/brick-ssim-0."""
     images: Positional[tuple[Path, ...]]
     """Pictures, at least as large as the network's window of 128x128 pixels."""
     output: Path = Path("detected")
-    """The folder to write to."""
+    """Folder for the masks, the overlays and defects.csv."""
 
 
 def main(options: Options) -> None:
-    """Every picture that can be read; the others are named."""
+    """Marks the defects of each picture; names the files that cannot be used."""
     console = Console()
-    detector = load(options.run)
-    twice = [name for name, count in Counter(path.stem for path in options.images).items() if count > 1]
-    if twice:
-        raise SystemExit(f"IMAGES has several pictures of one name, {', '.join(twice)}; pass them one call at a time")
+    detector = load_detector(options.run)
+    check_names_differ(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
     rows, skipped = [], []
     for path in options.images:
         try:
-            image = read(path)
-            picture = fit(image, detector.resize)
+            image = read_gray(path)
+            picture = to_array(image, detector.resize)
         except UNREADABLE as error:
             skipped.append(f"{path}: {error}")
             continue
@@ -51,21 +51,32 @@ def main(options: Options) -> None:
     if skipped:
         console.print(f"{len(skipped)} of {len(options.images)} skipped:", *skipped, sep="\n", style="yellow")
     if not rows:
-        raise SystemExit("none of IMAGES could be used; pass pictures of at least 128x128 pixels")
-    with (options.output / "defects.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    console.print(f"{len(rows)} marked: {options.output / 'defects.csv'}", soft_wrap=True)
+        raise SystemExit("none of IMAGES can be used; pass pictures of at least 128x128 pixels")
+    write_csv(rows, options.output / "defects.csv")
+    console.print(f"{len(rows)} pictures marked: {options.output / 'defects.csv'}", soft_wrap=True)
 
 
-def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path) -> dict[str, float]:
-    """Write the mask and the overlay of a picture, whose pixels are `picture`; what the CSV says of it."""
-    residual = detector.see(picture).residual
-    drawn = Image.fromarray(residual > detector.threshold).resize(image.size, Image.Resampling.NEAREST)
-    drawn.convert("L").save(stem.with_name(f"{stem.name}_mask.png"))
-    mask = np.asarray(drawn)
-    overlay = np.stack([np.asarray(image)] * 3, axis=-1)
+def check_names_differ(paths: tuple[Path, ...]) -> None:
+    """Raises SystemExit if the output files of two pictures would have the same name."""
+    repeated = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
+    if repeated:
+        raise SystemExit(f"IMAGES contains several pictures named {', '.join(repeated)}; pass them in separate calls")
+
+
+def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path) -> dict[str, int | float]:
+    """Writes STEM_mask.png and STEM_overlay.png; returns the picture's row of the CSV file.
+
+    Args:
+        detector: The trained network.
+        image: The picture as it was read.
+        picture: Its pixels at the size that the network needs.
+        stem: The beginning of the paths of both files.
+    """
+    residual = detector.inspect(picture).residual
+    marked = Image.fromarray(residual > detector.threshold).resize(image.size, Image.Resampling.NEAREST)
+    marked.convert("L").save(stem.with_name(f"{stem.name}_mask.png"))
+    mask = np.asarray(marked)
+    overlay = np.asarray(image.convert("RGB")).copy()
     overlay[mask] = overlay[mask] // 2 + np.asarray((127, 0, 0), np.uint8)
     Image.fromarray(overlay).save(stem.with_name(f"{stem.name}_overlay.png"))
     return {
@@ -76,6 +87,14 @@ def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path
         "largest_residual": round(float(residual.max()), 6),
         "threshold": round(detector.threshold, 6),
     }
+
+
+def write_csv(rows: list[dict[str, str | int | float]], path: Path) -> None:
+    """Writes rows, which all have the same keys, under a header."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -1,120 +1,102 @@
-"""The autoencoder of Bergmann et al. 2019, their Table 1, its strided layers computed at the coarser of two sizes.
+"""The autoencoder of Bergmann et al. 2019 (their Table 1)."""
 
-A 4x4 convolution of stride 2 is a 2x2 convolution of the picture's 2x2 blocks, and its transpose a 2x2 convolution that
-gives such blocks: the same numbers, without XLA's gradients of strided convolutions, which are slow on CPU.
-"""
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-WINDOW = 128  # pixels a side of what the network sees
-COARSEST = (8, 8, 32)  # what the encoder's convolutions end with
+WINDOW = 128  # pixels of each side of the network's input
+COARSEST = (8, 8, 32)  # the shape of the encoder's last feature maps
+
+activate = partial(nnx.leaky_relu, negative_slope=0.2)
 
 
 class Autoencoder(nnx.Module):
-    """Crops (batch, 128, 128, 1) in [0, 1] to (batch, bottleneck) and back."""
+    """Maps crops (batch, 128, 128, 1) in [0, 1] to codes (batch, bottleneck) and back."""
 
     def __init__(self, bottleneck: int, rngs: nnx.Rngs) -> None:
-        """Weights from `rngs`."""
+        """Initialises the weights from `rngs`."""
+        conv = partial(nnx.Conv, kernel_size=(3, 3), kernel_init=nnx.initializers.he_normal(), rngs=rngs)
+        halve = partial(conv, kernel_size=(4, 4), strides=2)
+        double = partial(TransposedConv, rngs=rngs)
         self.encoder = nnx.List(
             [
-                *(Down(1, 32, rngs), Down(32, 32, rngs), Conv(3, 32, 32, 1, rngs)),
-                *(Down(32, 64, rngs), Conv(3, 64, 64, 1, rngs)),
-                *(Down(64, 128, rngs), Conv(3, 128, 64, 1, rngs), Conv(3, 64, 32, 1, rngs)),
+                *(halve(1, 32), halve(32, 32), conv(32, 32)),
+                *(halve(32, 64), conv(64, 64)),
+                *(halve(64, 128), conv(128, 64), conv(64, 32)),
             ]
         )
-        self.squeeze = nnx.Linear(8 * 8 * 32, bottleneck, rngs=rngs)  # an 8x8 convolution of all there is
+        self.squeeze = nnx.Linear(8 * 8 * 32, bottleneck, rngs=rngs)  # the paper's 8x8 convolution of 8x8 pixels
         self.expand = nnx.Linear(bottleneck, 8 * 8 * 32, rngs=rngs)
         self.decoder = nnx.List(
             [
-                *(Conv(3, 32, 64, 1, rngs), Conv(3, 64, 128, 1, rngs), Up(128, 64, rngs)),
-                *(Conv(3, 64, 64, 1, rngs), Up(64, 32, rngs)),
-                *(Conv(3, 32, 32, 1, rngs), Up(32, 32, rngs)),
+                *(conv(32, 64), conv(64, 128), double(128, 64)),
+                *(conv(64, 64), double(64, 32)),
+                *(conv(32, 32), double(32, 32)),
             ]
         )
-        self.paint = Up(32, 1, rngs)
+        self.output = double(32, 1)
 
     def encode(self, crops: jax.Array) -> jax.Array:
-        """The bottleneck's numbers."""
+        """Returns the codes of crops."""
         x = crops - 0.5
         for layer in self.encoder:
             x = activate(layer(x))
         return self.squeeze(x.reshape(len(x), -1))
 
-    def decode(self, code: jax.Array) -> jax.Array:
-        """The crops that codes stand for, near [0, 1] but not clipped: a clipped pixel would have no gradient."""
-        x = activate(self.expand(code)).reshape(-1, *COARSEST)
+    def decode(self, codes: jax.Array) -> jax.Array:
+        """Returns the crops of codes, near [0, 1] but not clipped: a clipped pixel has no gradient."""
+        x = activate(self.expand(codes)).reshape(-1, *COARSEST)
         for layer in self.decoder:
             x = activate(layer(x))
-        return self.paint(x) + 0.5
+        return self.output(x) + 0.5
 
     def __call__(self, crops: jax.Array) -> jax.Array:
-        """Crops, reconstructed."""
+        """Returns the reconstructions of crops."""
         return self.decode(self.encode(crops))
 
 
-class Conv(nnx.Module):
-    """A convolution as one product of matrices: on CPU training takes a quarter of the time that XLA's own takes."""
+class TransposedConv(nnx.ConvTranspose):
+    """A 4x4 transposed convolution of stride 2, which doubles height and width.
 
-    def __init__(self, size: int, inputs: int, outputs: int, padding: int, rngs: nnx.Rngs) -> None:
-        """A kernel of size x size, and `padding` zeros about the picture."""
-        self.padding = padding
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (size, size, inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs))
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(batch, height, width, inputs) to (batch, .., .., outputs)."""
-        kernel = self.kernel[...]
-        size, x = len(kernel), pad(x, self.padding)
-        height, width = (side - size + 1 for side in x.shape[1:3])
-        shifted = [x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
-        return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1]) + self.bias[...]
-
-
-class Down(nnx.Module):
-    """A 4x4 convolution of stride 2 and padding 1: half the height and width."""
+    On CPU, XLA is slow at the gradient of `nnx.ConvTranspose`, so that on CPU this layer computes the same numbers by
+    one matrix product. Elsewhere it is `nnx.ConvTranspose`.
+    """
 
     def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
-        """The kernel of the blocks."""
-        self.blocks = Conv(2, 4 * inputs, outputs, 0, rngs)
+        """Initialises the kernel as He et al. 2015 do: 4 of the kernel's 16 pixels reach each pixel of the output."""
+        kernel_init = nnx.initializers.variance_scaling(2.0 * 16 / 4, "fan_in", "truncated_normal")
+        super().__init__(inputs, outputs, (4, 4), strides=2, kernel_init=kernel_init, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Space to depth, then the convolution."""
-        return self.blocks(space_to_depth(pad(x, 1)))
+        """Maps (batch, height, width, inputs) to (batch, 2 * height, 2 * width, outputs)."""
+        if jax.default_backend() != "cpu":
+            return super().__call__(x)
+        return transpose_conv_by_blocks(x, self.kernel[...]) + self.bias[...]
 
 
-class Up(nnx.Module):
-    """Its mirror, a transposed 4x4 convolution of stride 2 and padding 1: twice the height and width."""
+def transpose_conv_by_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Computes a 4x4 transposed convolution of stride 2 as a matrix product.
 
-    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
-        """The kernel of the blocks."""
-        self.blocks = Conv(2, inputs, 4 * outputs, 1, rngs)
+    Every 2x2 block of output pixels depends on the same 2x2 pixels of the zero-padded input. The matrix maps those
+    pixels to such a block. The blocks begin one pixel outside the output, at its upper left corner.
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """The convolution, then depth to space, without the rim that was padding."""
-        return depth_to_space(self.blocks(x))[:, 1:-1, 1:-1]
+    A training step (8 crops, L2; median in turns; 2 CPU cores, JAX 0.10) takes FIGURE ms with this function and
+    FIGURE ms with `nnx.ConvTranspose`.
 
+    Args:
+        x: (batch, height, width, inputs).
+        kernel: (4, 4, inputs, outputs), as in `nnx.ConvTranspose`.
 
-def activate(x: jax.Array) -> jax.Array:
-    """A leaky ReLU."""
-    return nnx.leaky_relu(x, 0.2)
-
-
-def pad(x: jax.Array, rim: int) -> jax.Array:
-    """Zeros about each picture."""
-    return jnp.pad(x, ((0, 0), (rim, rim), (rim, rim), (0, 0)))
-
-
-def space_to_depth(x: jax.Array) -> jax.Array:
-    """Blocks of 2x2 pixels as channels: (batch, h, w, c) to (batch, h / 2, w / 2, 4 * c)."""
-    batch, height, width, channels = x.shape
-    blocks = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return blocks.swapaxes(2, 3).reshape(batch, height // 2, width // 2, 4 * channels)
-
-
-def depth_to_space(x: jax.Array) -> jax.Array:
-    """The inverse."""
-    batch, height, width, channels = x.shape
-    blocks = x.reshape(batch, height, width, 2, 2, channels // 4)
-    return blocks.swapaxes(2, 3).reshape(batch, 2 * height, 2 * width, channels // 4)
+    Returns:
+        (batch, 2 * height, 2 * width, outputs).
+    """
+    (batch, height, width, inputs), outputs = x.shape, kernel.shape[-1]
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    neighbours = [padded[:, i : i + height + 1, j : j + width + 1] for i in (0, 1) for j in (0, 1)]
+    # Split each axis of the kernel into the neighbour and, in reverse order, the pixel of the block.
+    taps = kernel.reshape(2, 2, 2, 2, inputs, outputs)[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    blocks = jnp.concatenate(neighbours, axis=-1) @ taps.reshape(4 * inputs, 4 * outputs)
+    blocks = blocks.reshape(batch, height + 1, width + 1, 2, 2, outputs).swapaxes(2, 3)
+    return blocks.reshape(batch, 2 * height + 2, 2 * width + 2, outputs)[:, 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""The training loop: Adam, a warm-up and half a cosine."""
+"""Training of a network: Adam with weight decay, a linear warm-up and a half cosine."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -16,29 +16,29 @@ from examples.defect_segmentation.maps import training_loss
 from examples.defect_segmentation.model import Autoencoder
 
 
-def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str, bar: Progress) -> Autoencoder:
-    """A network that has learned to reconstruct crops of good pictures."""
+def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str, progress: Progress) -> Autoencoder:
+    """Returns a network that is trained to reconstruct crops of good pictures."""
     model = Autoencoder(config.bottleneck, nnx.Rngs(config.seed))
-    optimizer = nnx.Optimizer(model, adam(config.learning_rate, config.steps), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, make_optimizer(config.learning_rate, config.steps), wrt=nnx.Param)
     batches = training_batches(pictures, config)
-    task = bar.add_task(title, total=config.steps, loss=np.nan)
+    task = progress.add_task(title, total=config.steps, loss=np.nan)
     for _ in range(config.steps):
         value = train_step(model, optimizer, next(batches), loss)
-        bar.update(task, advance=1, loss=float(value))
+        progress.update(task, advance=1, loss=float(value))
     return model
 
 
-@cache  # `train_step` is compiled anew for another one, be it equal
-def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """The optimiser, with the paper's weight decay."""
+@cache  # `train_step` would compile again for an equal but different optimizer
+def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Returns Adam with the paper's weight decay and a learning rate that peaks at `learning_rate`."""
     warm_up = min(50, max(1, steps // 10))
-    rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warm_up, max(2, steps))
-    return optax.adamw(rate, weight_decay=1e-5)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warm_up, max(2, steps))
+    return optax.adamw(schedule, weight_decay=1e-5)
 
 
 @partial(nnx.jit, static_argnames="loss")
 def train_step(model: Autoencoder, optimizer: nnx.Optimizer, batch: jax.Array, loss: Loss) -> jax.Array:
-    """One step of the optimiser on a batch of uint8; the loss before it."""
+    """Updates the model on a batch (batch, 128, 128, 1) of uint8; returns the loss before the update."""
     crops = batch.astype(jnp.float32) / 255
     value, gradients = nnx.value_and_grad(lambda model: training_loss(crops, model(crops), loss))(model)
     optimizer.update(model, gradients)

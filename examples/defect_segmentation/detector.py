@@ -1,0 +1,51 @@
+"""A detector: a trained network with all that marking defects needs, saved and loaded."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+
+from examples.defect_segmentation.config import Loss
+from examples.defect_segmentation.maps import Inspection, inspect
+from examples.defect_segmentation.model import Autoencoder
+
+
+class Detector(NamedTuple):
+    """A trained network and the settings under which it marks defects."""
+
+    model: Autoencoder
+    loss: Loss
+    stride: int
+    resize: int | None
+    threshold: float  # a pixel is defective if its residual exceeds the threshold
+
+    def inspect(self, picture: np.ndarray) -> Inspection:
+        """Reconstructs a picture (height, width) of uint8 and computes its residual map."""
+        return inspect(self.model, picture, self.loss, self.stride)
+
+    def save(self, folder: Path) -> None:
+        """Writes the parameters by Orbax and the rest to detector.json; replaces the files of an earlier run."""
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {name: value for name, value in self._asdict().items() if name != "model"}
+        settings["bottleneck"] = self.model.squeeze.out_features
+        (folder / "detector.json").write_text(json.dumps(settings, indent=2))
+        with ocp.StandardCheckpointer() as checkpointer:
+            parameters = nnx.to_pure_dict(nnx.state(self.model, nnx.Param))
+            checkpointer.save((folder / "parameters").absolute(), parameters, force=True)
+
+
+def load_detector(folder: Path) -> Detector:
+    """Loads a detector that `Detector.save` has written."""
+    if not (folder / "detector.json").is_file():
+        raise SystemExit(
+            f"{folder} holds no detector; pass a trained network's folder, such as runs/defects/brick-ssim-0"
+        )
+    settings = json.loads((folder / "detector.json").read_text())
+    model = Autoencoder(settings.pop("bottleneck"), nnx.Rngs(0))
+    with ocp.StandardCheckpointer() as checkpointer:
+        template = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+        nnx.update(model, checkpointer.restore((folder / "parameters").absolute(), template))
+    return Detector(model, **settings)
