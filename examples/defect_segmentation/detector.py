@@ -44,7 +44,8 @@ def load_detector(folder: Path) -> Detector:
             f"{folder} holds no detector; pass a trained network's folder, such as runs/defects/brick-ssim-0"
         )
     settings = json.loads((folder / "detector.json").read_text())
-    model = Autoencoder(settings.pop("bottleneck"), nnx.Rngs(0))
+    bottleneck = settings.pop("bottleneck")
+    model = nnx.eval_shape(lambda: Autoencoder(bottleneck, nnx.Rngs(0)))  # shapes alone: initial weights are not needed
     with ocp.StandardCheckpointer() as checkpointer:
         template = nnx.to_pure_dict(nnx.state(model, nnx.Param))
         nnx.update(model, checkpointer.restore((folder / "parameters").absolute(), template))

@@ -41,7 +41,10 @@ def images():
     return [scene(label, member) for member, label in enumerate(LABELS)]
 
 
-@pytest.fixture(scope="module", params=METRICS)
+@pytest.fixture(
+    scope="module",
+    params=["mse", "ssim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ms_ssim", "cw_ssim"))],
+)
 def metric(request):
     return request.param
 

@@ -1,0 +1,257 @@
+"""Tests the programs of defect segmentation, their scores and figures, and the messages of their errors."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich", "skimage", "sklearn", "tyro"):
+    pytest.importorskip(name)
+Image = pytest.importorskip("PIL.Image")
+
+from defect_inputs import untrained_network, wave, write
+
+from examples.defect_segmentation import data, detect, detector, figures, maps, painting, report
+from examples.defect_segmentation.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# Options, scores and figures.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be positive, got 0"),
+        ({"stride": 129}, "stride must be between 1 and the window's 128 pixels, got 129"),
+        ({"resize": 100}, "resize must be at least the window's 128 pixels, got 100"),
+        ({"false_positives": 1}, "false_positives must be between 0 and 1, got 1"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+    ],
+)
+def test_options_out_of_range_are_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**options)
+
+
+def material_and_inspections(residual_of):
+    """Returns a material with two holes, two blurs and a good picture; `residual_of` maps a mask to a residual map."""
+    masks = [painting.random_blob((160, 160), np.random.default_rng(seed)) for seed in range(4)]
+    tests = [data.TestPicture("hole" if i < 2 else "blur", wave(160, 160), mask) for i, mask in enumerate(masks)]
+    tests.append(data.TestPicture("good", wave(160, 160), np.zeros((160, 160), bool)))
+    inspections = [maps.Inspection(test.pixels / np.float32(255), residual_of(test.mask)) for test in tests]
+    return data.Material("tile", [], [], tests, []), inspections
+
+
+def score(residual_of):
+    """Returns the scores of the residual maps and the fraction of defective pixels."""
+    material, inspections = material_and_inspections(residual_of)
+    scores = report.score(material, inspections, 0.5, "ssim", 0)
+    return scores, np.mean([test.mask for test in material.tests])
+
+
+def test_a_perfect_map_gets_perfect_scores():
+    scores, prevalence = score(lambda mask: mask.astype(np.float32))
+    assert [(one.defect, one.roc_auc, one.pr_auc, one.recall, one.false_positive_rate) for one in scores] == [
+        (defect, 1, 1, 1, 0) for defect in ("hole", "blur", "all")
+    ]
+    np.testing.assert_allclose(scores[-1].prevalence, prevalence)
+
+
+def test_a_random_map_gets_the_scores_of_chance():
+    rng = np.random.default_rng(0)
+    scores, _ = score(lambda mask: rng.random(mask.shape))
+    for one in scores:
+        assert abs(one.roc_auc - 0.5) < 0.04  # four standard deviations for some 800 defective pixels
+        assert abs(one.pr_auc - one.prevalence) < 0.01
+        assert abs(one.false_positive_rate - 0.5) < 0.01
+
+
+def test_an_inverted_map_gets_an_roc_auc_of_0():
+    scores, _ = score(lambda mask: 1.0 - mask)
+    assert [one.roc_auc for one in scores] == [0, 0, 0]
+
+
+def test_good_pictures_alone_get_no_score():
+    good = data.TestPicture("good", wave(), np.zeros((128, 128), bool))
+    material = data.Material("tile", [], [], [good], [])
+    assert report.score(material, [maps.Inspection(wave(), wave())], 0.5, "ssim", 0) == []
+
+
+def test_the_table_shows_mean_and_deviation_over_the_seeds():
+    one = report.Score("tile", "hole", "l2", 0, 0.1, 0.8, 0.5, 0.25, 0.01)
+    scores = [one, one._replace(loss="ssim"), one._replace(seed=1, roc_auc=0.9), one._replace(seed=1, loss="ssim")]
+    first, second = report.table_rows(scores)
+    assert first[:3] == ["tile", "hole", "AE(L2)"]
+    assert first[4] == "0.850 ± 0.071"
+    assert second[2:5] == ["AE(SSIM)", "0.100 ± 0.000", "0.800 ± 0.000"]
+    assert [row[4] for row in report.table_rows(scores[:2])] == ["0.800", "0.800"]
+
+
+def test_scores_and_figures_are_written(tmp_path):
+    config = Config(runs=tmp_path, steps=2)
+    config.folder.mkdir()
+    material, inspections = material_and_inspections(lambda mask: mask + np.float32(0.1))
+    scores = [one for loss in ("l2", "ssim") for one in report.score(material, inspections, 0.5, loss, 0)]
+    report.write_scores(scores, config)
+    assert json.loads((config.folder / "scores.json").read_text()) == [one._asdict() for one in scores]
+    table = (config.folder / "results.md").read_text()
+    assert table.count("| tile |") == 6
+    assert "2 steps of 8 crops, bottleneck 100, stride 32; seeds 0 to 0" in table
+    by_loss = {"l2": inspections, "ssim": inspections}
+    figures.draw_material(material, by_loss, tmp_path / "tile.png")
+    curves = {loss: figures.roc_points(material.tests, inspections) for loss in by_loss}
+    figures.draw_roc_curves({"tile": curves}, tmp_path / "roc.png")
+    for name in ("tile.png", "roc.png"):
+        with Image.open(tmp_path / name) as picture:
+            picture.load()
+            assert min(picture.size) > 300
+
+
+# The programs with an untrained network.
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """The folder of a detector whose network is not trained; it marks a tenth of the pixels of a picture of waves."""
+    folder = tmp_path_factory.mktemp("detector")
+    network = untrained_network(8)
+    threshold = maps.choose_threshold([maps.inspect(network, wave(), "l2", 32).residual], 0.1)
+    detector.Detector(network, "l2", 32, None, threshold).save(folder)
+    return folder
+
+
+def mark(run, *images, output):
+    detect.main(detect.Options(run, images, output))
+
+
+def test_a_detector_loads_as_it_was_saved(untrained, tmp_path):
+    loaded = detector.load_detector(untrained)
+    np.testing.assert_allclose(np.mean(loaded.inspect(wave()).residual > loaded.threshold), 0.1, atol=1e-3)
+    loaded.save(tmp_path)
+    again = detector.load_detector(tmp_path)
+    np.testing.assert_array_equal(again.inspect(wave()).residual, loaded.inspect(wave()).residual)
+    assert again[1:] == loaded[1:]
+
+
+def test_detect_writes_masks_overlays_and_a_table(untrained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    spoiled, _ = painting.paint("hole", wave(150, 133, 7), wave(), np.random.default_rng(0))
+    write(tmp_path / "spoiled.png", spoiled)
+    write(tmp_path / "color.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
+    write(tmp_path / "small.png", wave(60, 60))
+    (tmp_path / "broken.png").write_text("not a picture")
+    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "color.jpg", "small.png", "missing.png")]
+    mark(untrained, *paths, output=tmp_path / "out")
+    assert_pictures_are_marked(capsys.readouterr().out, detector.load_detector(untrained), spoiled, tmp_path / "out")
+
+
+def assert_pictures_are_marked(printed, expected, spoiled, output):
+    """Asserts that two pictures were marked and three were skipped with a reason."""
+    assert "3 of 5 skipped" in printed
+    for words in ("broken.png", "missing.png", "60x60 is smaller than the network's window of 128x128"):
+        assert words in printed
+    with (output / "defects.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["image"]).name for row in rows] == ["spoiled.png", "color.jpg"]
+    with Image.open(output / "spoiled_mask.png") as picture:
+        marked = np.asarray(picture) == 255
+    np.testing.assert_array_equal(marked, expected.inspect(spoiled).residual > expected.threshold)
+    assert int(rows[0]["defective_pixels"]) == marked.sum()
+    assert (int(rows[1]["width"]), int(rows[1]["height"])) == (160, 128)
+    with Image.open(output / "spoiled_overlay.png") as picture:
+        overlay = np.asarray(picture)
+    np.testing.assert_array_equal(overlay[~marked], np.stack([spoiled] * 3, axis=-1)[~marked])
+    assert (overlay[marked][:, 0] >= 127).all()
+    assert (overlay[marked][:, 1] <= 127).all()
+
+
+def test_detect_names_what_is_wrong(untrained, tmp_path):
+    (tmp_path / "broken.png").write_text("not a picture")
+    with pytest.raises(SystemExit, match="none of IMAGES can be used; pass pictures of at least 128x128"):
+        mark(untrained, tmp_path / "broken.png", output=tmp_path / "out")
+    with pytest.raises(SystemExit, match="holds no detector; pass a trained network's folder"):
+        mark(tmp_path, tmp_path / "broken.png", output=tmp_path / "out")
+    with pytest.raises(SystemExit, match="several pictures named x; pass them in separate calls"):
+        mark(untrained, tmp_path / "a" / "x.png", tmp_path / "x.jpg", output=tmp_path / "out")
+
+
+# The programs as a user runs them.
+
+
+def run(module, *arguments):
+    """Runs a program in a process of its own, without installation."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "500"}  # wide, so that no message wraps
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short run on a folder of good pictures and a broken file."""
+    folder = tmp_path_factory.mktemp("run")
+    for i in range(4):
+        write(folder / "cloth" / f"{i}.png", wave(140, 150, i))
+    (folder / "cloth" / "broken.png").write_text("not a picture")
+    quick = ("--steps", 2, "--batch-size", 2, "--painted", 1, "--bottleneck", 8, "--false-positives", 0.05)
+    paths = ("--data", folder / "cloth", "--runs", folder / "runs")
+    return folder, run("examples.defect_segmentation", *paths, *quick, "--seeds", 2)
+
+
+@pytest.mark.slow
+def test_the_training_program_leaves_every_file(trained):
+    folder, done = trained
+    assert done.returncode == 0, done.stderr
+    output = folder / "runs" / "defects"
+    assert "1 skipped" in done.stdout
+    assert "broken.png" in done.stdout
+    scores = json.loads((output / "scores.json").read_text())
+    keys = [(one["defect"], one["loss"], one["seed"]) for one in scores]
+    defects = (*painting.DEFECTS, "all")
+    assert keys == [(defect, loss, seed) for seed in (0, 1) for loss in ("l2", "ssim") for defect in defects]
+    assert all(0 <= one[key] <= 1 for one in scores for key in report.COLUMNS)
+    table = (output / "results.md").read_text()
+    assert table.count("| cloth |") == 12
+    assert "2 steps of 2 crops, bottleneck 8, stride 32; seeds 0 to 1" in table
+    assert "±" in done.stdout
+    for name in ("cloth.png", "roc.png"):
+        with Image.open(output / name) as picture:
+            picture.load()
+            assert min(picture.size) > 300
+    for loss in ("l2", "ssim"):
+        for seed in (0, 1):
+            settings = json.loads((output / f"cloth-{loss}-{seed}" / "detector.json").read_text())
+            assert (settings["loss"], settings["bottleneck"]) == (loss, 8)
+    config = json.loads((output / "config.json").read_text())
+    assert (config["steps"], config["false_positives"]) == (2, 0.05)
+
+
+@pytest.mark.slow
+def test_the_saved_threshold_marks_the_given_fraction_of_validation_pixels(trained):
+    folder, _ = trained
+    loaded = detector.load_detector(folder / "runs" / "defects" / "cloth-ssim-0")
+    (material,) = data.load_materials(Config(data=folder / "cloth"))
+    residuals = [loaded.inspect(picture).residual for picture in material.validation]
+    marked = np.mean(np.concatenate([residual.ravel() for residual in residuals]) > loaded.threshold)
+    np.testing.assert_allclose(marked, 0.05, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_detect_program_marks_pictures_with_a_trained_network(trained, tmp_path):
+    folder, _ = trained
+    network = folder / "runs" / "defects" / "cloth-ssim-0"
+    spoiled, _ = painting.paint("hole", wave(150, 133, 7), wave(), np.random.default_rng(0))
+    write(tmp_path / "spoiled.png", spoiled)
+    write(tmp_path / "color.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
+    write(tmp_path / "small.png", wave(60, 60))
+    (tmp_path / "broken.png").write_text("not a picture")
+    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "color.jpg", "small.png", "missing.png")]
+    done = run("examples.defect_segmentation.detect", network, *paths, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert_pictures_are_marked(done.stdout, detector.load_detector(network), spoiled, tmp_path / "out")
