@@ -55,7 +55,7 @@ class Options:
     size: tuple[int, int] = (640, 480)
     """The width and height to which every image is resized."""
     color: bool = False
-    """Compare the images in color; by default in gray."""
+    """Compare the images in colour; by default in grey."""
     seed: int = 0
     """The seed of the clustering, and of the noise in the default photographs."""
     output: Path = Path("runs/cluster_images")

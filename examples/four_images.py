@@ -1,7 +1,7 @@
 """Compares a picture with three distorted versions of itself by MSE, PSNR and SSIM.
 
 J. Roubaud's article "Working with Structural Similarity Index" compares a picture (1) with itself under salt-and-pepper
-noise (2), under gray overlays (3) and with a higher HSV value (4). This program computes the numbers behind the
+noise (2), under grey overlays (3) and with a higher HSV value (4). This program computes the numbers behind the
 article's conclusions. The numbers depend on the picture, so the program accepts any picture.
 
     python -m examples.four_images [PICTURE] [--output runs/four_images.png] [--seed 0]
@@ -29,7 +29,7 @@ import jaxssim
 from jaxssim.conventions import SKIMAGE, TENSORFLOW
 
 Picture = npt.NDArray[np.uint8]
-ITSELF, NOISE, OVERLAYS, VALUE = "1 itself", "2 salt and pepper", "3 gray overlays", "4 value + 30"
+ITSELF, NOISE, OVERLAYS, VALUE = "1 itself", "2 salt and pepper", "3 grey overlays", "4 value + 30"
 # Top, left, bottom and right edge of each overlay, as fractions of the picture's height and width.
 RECTANGLES = ((0.08, 0.08, 0.38, 0.48), (0.55, 0.04, 0.85, 0.30), (0.34, 0.62, 0.74, 0.90))
 
@@ -98,7 +98,7 @@ def load_picture(path: Path | None) -> Picture:
 
 
 def add_overlays(picture: Picture) -> Picture:
-    """Blends rectangles of middle gray over a picture, half transparent so that its structure stays visible."""
+    """Blends rectangles of middle grey over a picture, half transparent so that its structure stays visible."""
     covered = picture.copy()
     for edges in RECTANGLES:
         top, left, bottom, right = (np.asarray(edges) * (picture.shape[:2] * 2)).astype(int)

@@ -1,4 +1,4 @@
-"""Gray pictures and untrained networks for the tests of defect segmentation."""
+"""Grey pictures and untrained networks for the tests of defect segmentation."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def wave(height=128, width=128, seed=0):
-    """Returns a gray picture of regular waves and a little noise, (height, width) of uint8."""
+    """Returns a grey picture of regular waves and a little noise, (height, width) of uint8."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
     waves = np.sin(rows * rng.uniform(0.2, 0.6)) * np.cos(columns * rng.uniform(0.2, 0.6))

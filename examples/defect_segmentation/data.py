@@ -12,7 +12,7 @@ from skimage import data
 from examples.defect_segmentation.config import Config
 from examples.defect_segmentation.model import WINDOW
 from examples.defect_segmentation.painting import DEFECTS, paint
-from examples.defect_segmentation.picture_files import SUFFIXES, UNREADABLE, read_folder, read_gray, to_array
+from examples.defect_segmentation.picture_files import SUFFIXES, UNREADABLE, read_folder, read_grey, to_array
 
 TEXTURES = ("brick", "grass", "gravel")
 TRAINING_COLUMNS = 320  # of a texture's 512 columns; the columns to their right are not used for training
@@ -70,7 +70,7 @@ def load_category(folder: Path, config: Config) -> Material:
         if path.suffix.lower() not in SUFFIXES:
             continue
         try:
-            pixels = to_array(read_gray(path), config.resize)
+            pixels = to_array(read_grey(path), config.resize)
         except UNREADABLE as error:
             skipped.append(f"{path}: {error}")
             continue

@@ -18,7 +18,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from examples.defect_segmentation.detector import Detector, load_detector
-from examples.defect_segmentation.picture_files import UNREADABLE, read_gray, to_array
+from examples.defect_segmentation.picture_files import UNREADABLE, read_grey, to_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def main(options: Options) -> None:
     rows, skipped = [], []
     for path in options.images:
         try:
-            image = read_gray(path)
+            image = read_grey(path)
             picture = to_array(image, detector.resize)
         except UNREADABLE as error:
             skipped.append(f"{path}: {error}")

@@ -1,4 +1,4 @@
-"""Reading picture files as gray arrays of uint8."""
+"""Reading picture files as grey arrays of uint8."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from examples.defect_segmentation.model import WINDOW
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-# What pillow, `read_gray` and `to_array` raise for a file that cannot be used.
+# What pillow, `read_grey` and `to_array` raise for a file that cannot be used.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -20,14 +20,14 @@ def read_folder(folder: Path, shortest_side: int | None) -> tuple[list[np.ndarra
     pictures, skipped = [], []
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()):
         try:
-            pictures.append(to_array(read_gray(path), shortest_side))
+            pictures.append(to_array(read_grey(path), shortest_side))
         except UNREADABLE as error:
             skipped.append(f"{path}: {error}")
     return pictures, skipped
 
 
-def read_gray(path: Path) -> Image.Image:
-    """Reads a picture file as 8-bit gray, rotates it as its EXIF data says, and puts white behind transparency."""
+def read_grey(path: Path) -> Image.Image:
+    """Reads a picture file as 8-bit grey, rotates it as its EXIF data says, and puts white behind transparency."""
     with Image.open(path) as opened:
         image: Image.Image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I;16"):  # pillow does not scale 16 bits to 8

@@ -27,13 +27,13 @@ LABELS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
 
 def scene(label, member, size=SIZE):
-    """Draws one of three patterns in color; each member is noisier and brighter than the one before."""
+    """Draws one of three patterns in colour; each member is noisier and brighter than the one before."""
     rng = np.random.default_rng((label, member))
     rows, columns = np.mgrid[: size[1], : size[0]]
     waves = np.random.default_rng(label).uniform(0.03, 0.3, (6, 2))
     pattern = np.mean([np.sin(down * rows + across * columns) for down, across in waves], axis=0)
-    gray = 128 + (100 - 5 * member) * pattern + rng.normal(0, 5, pattern.shape)
-    return Image.fromarray(np.stack([gray, 0.9 * gray, gray + 5], axis=-1).clip(0, 255).astype(np.uint8))
+    grey = 128 + (100 - 5 * member) * pattern + rng.normal(0, 5, pattern.shape)
+    return Image.fromarray(np.stack([grey, 0.9 * grey, grey + 5], axis=-1).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +167,8 @@ def test_the_mse_affinity_of_the_median_pair_is_1_over_e(images):
     np.testing.assert_array_equal(identical.affinity, 1)
 
 
-def test_hue_counts_only_in_color():
-    """Three hues of one brightness are equal in gray."""
+def test_hue_counts_only_in_colour():
+    """Three hues of one brightness are equal in grey."""
     hues = [Image.new("RGB", (32, 32), color) for color in ((100, 100, 100), (200, 64, 22), (30, 150, 30))]
     assert abs(cluster_images.compare(hues, "mse", color=False).similarity).max() < 4
     assert abs(cluster_images.compare(hues, "mse", color=True).similarity[0, 1]) > 1000
@@ -231,12 +231,12 @@ def test_the_seed_determines_the_noise_of_the_default_photographs():
     assert first.labels == sorted(list(range(6)) * 7)
 
 
-def test_gray_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path, images):
-    gray = images[0].convert("L")
-    gray.save(tmp_path / "a.png")
-    gray.convert("RGBA").save(tmp_path / "b.png")
-    Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(tmp_path / "c.png")
-    rotated = gray.transpose(Image.Transpose.ROTATE_90)
+def test_grey_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path, images):
+    grey = images[0].convert("L")
+    grey.save(tmp_path / "a.png")
+    grey.convert("RGBA").save(tmp_path / "b.png")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(tmp_path / "c.png")
+    rotated = grey.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6  # viewers rotate the image clockwise
     rotated.save(tmp_path / "d.PNG", exif=exif)
@@ -245,11 +245,11 @@ def test_gray_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path,
     assert dataset.labels is None
     for image in dataset.images:
         assert (image.size, image.mode) == (SIZE, "RGB")
-        np.testing.assert_array_equal(np.asarray(image)[..., 1], np.asarray(gray))
+        np.testing.assert_array_equal(np.asarray(image)[..., 1], np.asarray(grey))
 
 
 def test_resizing_averages(tmp_path):
-    """A fine checkerboard becomes gray when it shrinks, not black or white."""
+    """A fine checkerboard becomes grey when it shrinks, not black or white."""
     checkerboard = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     Image.fromarray(checkerboard).save(tmp_path / "checkerboard.png")
     shrunk = cluster_images.read_image(tmp_path / "checkerboard.png", (64, 64))

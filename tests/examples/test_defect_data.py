@@ -12,7 +12,7 @@ from skimage import data as skimage_data
 
 from examples.defect_segmentation import data, painting
 from examples.defect_segmentation.config import Config
-from examples.defect_segmentation.picture_files import read_gray, to_array
+from examples.defect_segmentation.picture_files import read_grey, to_array
 from examples.defect_segmentation.report import defects
 
 
@@ -186,14 +186,14 @@ def test_folders_with_too_few_pictures_are_errors(tmp_path):
 def test_16_bits_become_8(tmp_path):
     deep = np.linspace(0, 65535, 128 * 128).reshape(128, 128).astype(np.uint16)
     write(tmp_path / "deep.png", deep)
-    np.testing.assert_array_equal(read_gray(tmp_path / "deep.png"), deep // 257)
+    np.testing.assert_array_equal(read_grey(tmp_path / "deep.png"), deep // 257)
 
 
 def test_transparency_becomes_white(tmp_path):
     transparent = np.zeros((128, 128, 4), np.uint8)
     transparent[:, 64:] = (90, 90, 90, 255)
     write(tmp_path / "transparent.png", transparent)
-    pixels = np.asarray(read_gray(tmp_path / "transparent.png"))
+    pixels = np.asarray(read_grey(tmp_path / "transparent.png"))
     assert (pixels[:, :64] == 255).all()
     assert (pixels[:, 64:] == 90).all()
 
@@ -203,7 +203,7 @@ def test_pictures_are_rotated_as_their_exif_data_says(tmp_path):
     exif = rotated.getexif()
     exif[0x0112] = 6  # rotate by 90 degrees
     rotated.save(tmp_path / "rotated.png", exif=exif)
-    assert to_array(read_gray(tmp_path / "rotated.png"), None).shape == (150, 128)
+    assert to_array(read_grey(tmp_path / "rotated.png"), None).shape == (150, 128)
 
 
 @pytest.mark.parametrize(("kind", "variants"), [("none", 1), ("flip", 4), ("rotate", 8)])

@@ -144,10 +144,10 @@ def test_detect_writes_masks_overlays_and_a_table(untrained, tmp_path, capsys, m
     monkeypatch.setenv("COLUMNS", "500")
     spoiled, _ = painting.paint("hole", wave(150, 133, 7), wave(), np.random.default_rng(0))
     write(tmp_path / "spoiled.png", spoiled)
-    write(tmp_path / "color.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
+    write(tmp_path / "colour.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
     write(tmp_path / "small.png", wave(60, 60))
     (tmp_path / "broken.png").write_text("not a picture")
-    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "color.jpg", "small.png", "missing.png")]
+    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "colour.jpg", "small.png", "missing.png")]
     mark(untrained, *paths, output=tmp_path / "out")
     assert_pictures_are_marked(capsys.readouterr().out, detector.load_detector(untrained), spoiled, tmp_path / "out")
 
@@ -159,7 +159,7 @@ def assert_pictures_are_marked(printed, expected, spoiled, output):
         assert words in printed
     with (output / "defects.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["image"]).name for row in rows] == ["spoiled.png", "color.jpg"]
+    assert [Path(row["image"]).name for row in rows] == ["spoiled.png", "colour.jpg"]
     with Image.open(output / "spoiled_mask.png") as picture:
         marked = np.asarray(picture) == 255
     np.testing.assert_array_equal(marked, expected.inspect(spoiled).residual > expected.threshold)
@@ -248,10 +248,10 @@ def test_the_detect_program_marks_pictures_with_a_trained_network(trained, tmp_p
     network = folder / "runs" / "defects" / "cloth-ssim-0"
     spoiled, _ = painting.paint("hole", wave(150, 133, 7), wave(), np.random.default_rng(0))
     write(tmp_path / "spoiled.png", spoiled)
-    write(tmp_path / "color.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
+    write(tmp_path / "colour.jpg", np.stack([wave(128, 160, 8)] * 3, axis=-1))
     write(tmp_path / "small.png", wave(60, 60))
     (tmp_path / "broken.png").write_text("not a picture")
-    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "color.jpg", "small.png", "missing.png")]
+    paths = [tmp_path / name for name in ("spoiled.png", "broken.png", "colour.jpg", "small.png", "missing.png")]
     done = run("examples.defect_segmentation.detect", network, *paths, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert_pictures_are_marked(done.stdout, detector.load_detector(network), spoiled, tmp_path / "out")

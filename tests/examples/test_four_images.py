@@ -17,7 +17,7 @@ Image = pytest.importorskip("PIL.Image")
 from examples import four_images
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("1 itself", "2 salt and pepper", "3 gray overlays", "4 value + 30")
+NAMES = ("1 itself", "2 salt and pepper", "3 grey overlays", "4 value + 30")
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def scores(pictures):
 
 
 @pytest.fixture
-def gray_file(tmp_path):
-    """A smooth gray picture, darker than the noise."""
+def grey_file(tmp_path):
+    """A smooth grey picture, darker than the noise."""
     ramp = np.add.outer(np.arange(48), 2 * np.arange(60)).astype(np.uint8)
-    Image.fromarray(ramp).save(tmp_path / "gray.png")
-    return tmp_path / "gray.png"
+    Image.fromarray(ramp).save(tmp_path / "grey.png")
+    return tmp_path / "grey.png"
 
 
 def run_main(*arguments):
@@ -68,10 +68,10 @@ def test_the_program_compares_the_astronaut_by_default(tmp_path, scores):
     assert_is_figure(output, aspect=1.0)
 
 
-def test_the_program_takes_a_gray_picture_and_needs_no_tensorflow(tmp_path, monkeypatch, capsys, gray_file):
+def test_the_program_takes_a_grey_picture_and_needs_no_tensorflow(tmp_path, monkeypatch, capsys, grey_file):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setenv("COLUMNS", "80")
-    run_main(gray_file, "--output", tmp_path / "figure.png", "--seed", "3")
+    run_main(grey_file, "--output", tmp_path / "figure.png", "--seed", "3")
     printed = capsys.readouterr().out
     for name in NAMES:
         assert re.search(rf"{re.escape(name)} .*absent", printed), printed
@@ -88,14 +88,14 @@ def test_the_program_names_a_missing_or_unreadable_picture(tmp_path, content):
     assert not (tmp_path / "figure.png").exists()
 
 
-def test_gray_transparent_and_16_bit_pictures_become_rgb(tmp_path, gray_file):
-    gray = np.asarray(Image.open(gray_file))
-    Image.fromarray(gray).convert("RGBA").save(tmp_path / "transparent.png")
-    Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    for path in (gray_file, tmp_path / "transparent.png", tmp_path / "deep.png"):
+def test_grey_transparent_and_16_bit_pictures_become_rgb(tmp_path, grey_file):
+    grey = np.asarray(Image.open(grey_file))
+    Image.fromarray(grey).convert("RGBA").save(tmp_path / "transparent.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    for path in (grey_file, tmp_path / "transparent.png", tmp_path / "deep.png"):
         picture = four_images.load_picture(path)
         assert (picture.shape, picture.dtype) == ((48, 60, 3), np.uint8)
-        np.testing.assert_array_equal(picture[..., 0], gray)
+        np.testing.assert_array_equal(picture[..., 0], grey)
 
 
 def test_each_distortion_changes_the_pixels_that_it_names(pictures):
@@ -143,7 +143,7 @@ def test_ssim_equals_that_of_tensorflow(pictures, name):
 
 def test_a_verdict_depends_on_the_scores_of_its_picture_alone(scores):
     """With the article's scores all conclusions hold; with one picture's SSIM lowered, only that picture's fails."""
-    article = {"2 salt and pepper": (15, 0.9), "3 gray overlays": (22, 0.97), "4 value + 30": (35, 0.96)}
+    article = {"2 salt and pepper": (15, 0.9), "3 grey overlays": (22, 0.97), "4 value + 30": (35, 0.96)}
     all_hold = scores | {
         name: dataclasses.replace(scores[name], psnr=psnr, ssim_tensorflow=ssim)
         for name, (psnr, ssim) in article.items()
