@@ -1,37 +1,40 @@
-"""How far SSIM is from float64: jaxssim beside every library that is installed, over sizes, offsets, contrasts, types.
+"""Measures the error of SSIM against float64: of jaxssim and every installed library, over sizes, offsets and types.
 
     python benchmarks/accuracy.py [--peers tensorflow kornia ...] [--reference DIR] [--python ANOTHER/bin/python ...]
         [--output DIR]
 
-The truth is the definition that each library follows, in NumPy's float64, of the images as the library gets them. An
-error is that of the mean over one pair of images, whose data range is 1. jaxssim is held, too, against the values that
-other libraries computed for the pairs of the tests, and where DIR holds `values.json` and the PNG pairs that it names,
-against those of the original MATLAB code, for all of its metrics.
+The error is that of the mean SSIM of one pair of images with data range 1. The exact value is that of `reference.py`,
+by the definition that each library follows, for the images as the library gets them. The program also compares jaxssim
+with the values that other libraries computed for the pairs of `peer_pairs.py` and, if DIR holds `values.json` and the
+PNG files that it names, with those of the original MATLAB code, for all of its metrics.
 """
 
 import dataclasses
 import functools
 import json
 import math
-import sys
 from pathlib import Path
 
 import measuring
 import numpy as np
+import peer_pairs
 import peers
-import team
+import reference
+import workers
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-REFLECTED = ("torchmetrics", "opencv-contrib")  # take windows over the edge too; all others those inside
-NOTES = """Errors of the mean SSIM of one pair by a Gaussian window of 11 pixels and sigma 1.5, data range 1: noise
-from 0 to 1 and the same under more noise; set off from 0, or flattened about 0.5, where a case says so. "-": the
-library refuses such images. piq has `downsample=False`, kornia `padding="valid"`, scikit-image Wang's window and
-covariance; opencv is the recipe of five blurs."""
+import jaxssim
+
+FOLDER = Path(__file__).parent
+REFLECTED = ("torchmetrics", "opencv-contrib")  # these average windows over the edge too; all others those inside
+NOTES = """Errors of the mean SSIM of one pair with a Gaussian window of 11 pixels and sigma 1.5, data range 1: noise
+from 0 to 1, and the same image with more noise; where a case says so, with an offset added or the contrast about 0.5
+reduced. "-": the library refuses such images. Options: `downsample=False` for piq, `padding="valid"` for kornia, Wang's
+window and covariance for scikit-image; opencv is the recipe of five blurs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A pair of images, as a row of `peers.py`."""
+    """A pair of images, which `peers.py` takes as a row."""
 
     group: str
     name: str
@@ -45,7 +48,7 @@ class Case:
     sigma: float = 1.5
 
     def images(self):
-        """The two images."""
+        """Returns the two images in float64."""
         middle = 0 if self.contrast == 1 else 0.5
         return tuple(self.offset + middle + self.contrast * (image - middle) for image in peers.noise(self.shape))
 
@@ -61,52 +64,34 @@ CASES = [
 GROUPS = list(dict.fromkeys(case.group for case in CASES))
 
 
-class Answers(team.Answers):
-    """What a worker does, by the name of the request."""
+class Answers(workers.Answers):
+    """The requests that a worker answers."""
 
     def value(self, case):
-        """SSIM of a pair."""
+        """Returns SSIM of a pair."""
         call, wait = self.function(Case(**case | {"shape": tuple(case["shape"])}))
         result = call()
         wait(result)
         return float(result[0])
 
     def kept(self, folder=None):
-        """Lines of errors against what others computed in double precision."""
+        """Returns lines of errors against values that other programs computed in double precision."""
         return [*(against_matlab(Path(folder)) if folder else ()), *against_kept()]
 
 
-# Truth.
+# Exact values.
 
 
-def truth(case):
-    """SSIM in float64: of the windows inside, and of all windows of the image mirrored about its edge pixels."""
-    from scipy.ndimage import correlate1d
-
-    x, y = (array[0].astype(np.float64) for array in peers.arrays(case)[:2])
-    level = x.mean()
-    x, y = x - level, y - level  # so that squares lose nothing even where the offset is large
-    taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-
-    def smooth(image):
-        for axis in (0, 1):
-            image = correlate1d(image, taps / taps.sum(), axis, mode="mirror")
-        return image
-
-    mean_x, mean_y = smooth(x), smooth(y)
-    var_x, var_y = smooth(x**2) - mean_x**2, smooth(y**2) - mean_y**2
-    covariance = smooth(x * y) - mean_x * mean_y
-    mean_x, mean_y = mean_x + level, mean_y + level
-    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
-    similarity = luminance * (2 * covariance + 0.03**2) / (var_x + var_y + 0.03**2)
-    return {"inside": float(similarity[5:-5, 5:-5].mean()), "reflected": float(similarity.mean())}
+def exact_values(case):
+    """Returns SSIM in float64: the mean of the windows inside, and of all windows of the reflected image."""
+    images = [array[0] for array in peers.arrays(case)[:2]]
+    conventions = {"inside": jaxssim.conventions.WANG2004, "reflected": jaxssim.conventions.TORCHMETRICS}
+    return {name: float(1 - reference.dissimilarity(*images, 1.0, which)) for name, which in conventions.items()}
 
 
 def against_matlab(folder):
-    """Of each metric that MATLAB code defines, the errors over all pairs for which it has a real value."""
+    """Yields the errors of each metric over all pairs for which the MATLAB code gives a real value."""
     from PIL import Image
-
-    import jaxssim
 
     shrinking = jaxssim.conventions.WANG_AUTODOWNSAMPLE
     metrics = {
@@ -127,13 +112,8 @@ def against_matlab(folder):
 
 
 def against_kept():
-    """Of each convention whose library's values the tests keep, the errors over all of their pairs."""
-    sys.path.insert(0, str(TESTS))
-    import peer_pairs
-
-    import jaxssim
-
-    kept = json.loads((TESTS / "peer_values.json").read_text())
+    """Yields the errors over all pairs of each convention whose library is in peer_values.json."""
+    kept = json.loads((FOLDER / "peer_values.json").read_text())
     pairs = {name: (x, y) for name, x, y in peer_pairs.pairs()}
     for peer, values in kept["values"].items():
         convention = getattr(jaxssim.conventions, peer.split(",")[0].upper().replace("-", "_"), None)
@@ -143,7 +123,7 @@ def against_kept():
 
 
 def line(name, errors):
-    """A line of the table of kept values."""
+    """Returns a line of the table."""
     return [name, str(len(errors)), text(np.max(errors)), text(np.median(errors))]
 
 
@@ -151,24 +131,24 @@ def line(name, errors):
 
 
 def measure(options):
-    """All that the results hold."""
+    """Measures everything and returns the results."""
     results = {"versions": {}, "missing": {}, "failed": {}, "cases": []}
-    results |= team.ask_jaxssim("machine", "float32")
+    results |= workers.ask_jaxssim("machine", "float32")
     for dtype in dict.fromkeys(case.dtype for case in CASES):
-        workers = team.gathered(set(options.peers), options.python, dtype, results)
+        team = workers.start_workers(set(options.peers), options.python, dtype, results)
         for case in (case for case in CASES if case.dtype == dtype):
-            results["cases"].append(measured(case, workers, results))
+            results["cases"].append(measure_case(case, team, results))
             print(results["cases"][-1], flush=True)
-        for worker in workers.values():
+        for worker in team.values():
             worker.close()
     folder = options.reference and str(options.reference.resolve())
-    return results | {"kept": team.ask_jaxssim("kept", "float32", folder)}
+    return results | {"kept": workers.ask_jaxssim("kept", "float32", folder)}
 
 
-def measured(case, workers, results):
-    """The error of each library that takes such images."""
-    exact, errors = truth(case), {}
-    for name, worker in workers.items():
+def measure_case(case, team, results):
+    """Returns the error of each library that accepts such images."""
+    exact, errors = exact_values(case), {}
+    for name, worker in team.items():
         try:
             value = worker.ask("value", dataclasses.asdict(case))
             errors[name] = abs(value - exact["reflected" if name in REFLECTED else "inside"])
@@ -181,37 +161,41 @@ def measured(case, workers, results):
 
 
 def text(error):
-    """One digit and the power of ten."""
+    """Formats an error as one digit and a power of ten."""
     if error is None:
         return "-"
     return "NaN" if not math.isfinite(error) else f"{error:.0e}" if error else "0"
 
 
 def ranked(cases):
-    """The libraries, the one whose largest error is the least first."""
+    """Returns the libraries in the order of their largest errors, the smallest first."""
     names = dict.fromkeys(name for case in cases for name in case["errors"])
     return sorted(names, key=lambda name: largest(cases, name))
 
 
 def largest(cases, name):
-    """A library's largest error, None where it takes no such image; NaN counts as the worst."""
+    """Returns a library's largest error, or None if it refuses all such images; NaN counts as infinite."""
     errors = [case["errors"][name] for case in cases if name in case["errors"]]
     return max((math.inf if math.isnan(error) else error for error in errors), default=None)
 
 
 def tables(results):
-    """The largest error of each library, all errors, and those against kept values."""
+    """Yields the tables of the largest errors, of all errors, and of those against the values of other programs."""
     cases, names = results["cases"], ranked(results["cases"])
     groups = {group: [case for case in cases if case["group"] == group] for group in GROUPS}
     lines = [[name, *(text(largest(some, name)) for some in (*groups.values(), cases))] for name in names]
     yield "Largest error", ["library", *groups, "of all"], lines
     lines = [[f"{c['group']} {c['name']}", *(text(c["errors"].get(name)) for name in names)] for c in cases]
     yield "Every case", ["case", *names], lines
-    yield "jaxssim against values that others computed", ["whose", "pairs", "largest error", "median"], results["kept"]
+    yield (
+        "jaxssim against the values of other programs",
+        ["program", "pairs", "largest error", "median"],
+        results["kept"],
+    )
 
 
 def draw(cases, path):
-    """A square for each library and case, the redder the farther off."""
+    """Draws a square for each library and case, the redder the larger the error."""
     names = ranked(cases)
     figure = measuring.picture(path, figsize=(8, 0.9 + 0.3 * len(names)))
     if figure is None:
@@ -222,8 +206,8 @@ def draw(cases, path):
     for row, name in enumerate(names):
         for column, case in enumerate(cases):
             color = "white" if shades[row][column] > -3.5 else "#333c42"
-            said = text(case["errors"].get(name))
-            axes.text(column, row, said, ha="center", va="center", fontsize=6.5, color=color)
+            label = text(case["errors"].get(name))
+            axes.text(column, row, label, ha="center", va="center", fontsize=6.5, color=color)
     axes.set_yticks(range(len(names)), names, fontsize=8.5)
     axes.set_xticks(range(len(cases)), [case["name"].replace(", ", "\n") for case in cases], fontsize=7.5)
     for group in GROUPS:
@@ -236,13 +220,13 @@ def draw(cases, path):
 
 
 def shade(error):
-    """The power of ten; NaN, which is white, where there is no error, and that of 1 where the error is NaN."""
+    """Returns log10 of the error: NaN, drawn white, if the library refuses the image, and 0 if the error is NaN."""
     return math.nan if error is None else 0.0 if math.isnan(error) else math.log10(max(error, 1e-9))
 
 
 def main():
-    """Measure, print, keep."""
-    parser = team.parser(__doc__)
+    """Measures, prints and writes the results."""
+    parser = workers.parser(__doc__)
     parser.add_argument("--reference", type=Path, metavar="DIR")
     options = parser.parse_args()
     if options.worker is not None:
@@ -250,7 +234,7 @@ def main():
         return
     results = measure(options)
     path = options.output / f"accuracy-{results['stem']}"
-    measuring.write(path, [results["header"], *team.about(results), NOTES], list(tables(results)), results)
+    measuring.write(path, [results["header"], *workers.about(results), NOTES], list(tables(results)), results)
     draw(results["cases"], f"{path}.png")
 
 

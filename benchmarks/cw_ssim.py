@@ -1,9 +1,8 @@
-"""How long CW-SSIM takes: one 256x256 pair beside pyssim, and every two of 20 images.
+"""Measures the time of CW-SSIM: one 256x256 pair in jaxssim and pyssim, and all pairs of 20 images.
 
     python benchmarks/cw_ssim.py
 
-pyssim (`pip install pyssim`) compares by a wavelet along rows; the images and the machine are the same, the calls take
-turns, and times are medians.
+pyssim (`pip install pyssim`) uses a wavelet along the rows. Both get the same images and take turns; times are medians.
 """
 
 import functools
@@ -16,11 +15,11 @@ import numpy as np
 
 import jaxssim
 
-WANTED = 30  # times as fast as pyssim
+WANTED = 30  # jaxssim should be this many times as fast as pyssim
 
 
 def milliseconds(*functions, rounds=20):
-    """The median time of each function, called in turns, after a call that compiles."""
+    """Returns the median time of each function; the functions take turns, and the first call of each does not count."""
     times = [[] for _ in functions]
     for turn in range(rounds + 1):
         for function, record in zip(functions, times, strict=True):
@@ -32,15 +31,15 @@ def milliseconds(*functions, rounds=20):
 
 
 def pair():
-    """A picture with edges and texture, and the same under noise, as (256, 256) uint8."""
+    """Returns a picture with edges and texture, and the same with more noise, as (256, 256) uint8."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:256, :256] / 256
     picture = 128 + 60 * np.sin(40 * x * y) + 40 * (np.hypot(x - 0.5, y - 0.4) < 0.25)
     return tuple(np.clip(picture + sigma * rng.standard_normal(x.shape), 0, 255).astype(np.uint8) for sigma in (3, 20))
 
 
-def of_one_pair():
-    """One call, against pyssim's where that is installed."""
+def time_one_pair():
+    """Times one pair, also in pyssim if it is installed."""
     x, y = pair()
     ours = functools.partial(jaxssim.cw_ssim, x, y, levels=4, orientations=8, channel_axis=None)
     try:
@@ -51,12 +50,12 @@ def of_one_pair():
         return
     theirs = functools.partial(ssim.SSIM(Image.fromarray(x)).cw_ssim_value, Image.fromarray(y))
     fast, slow = milliseconds(ours, theirs)
-    verdict = "as wanted" if slow / fast >= WANTED else f"too slow: {WANTED} is wanted"
+    verdict = "fast enough" if slow / fast >= WANTED else f"too slow: the aim is {WANTED}"
     print(f"256x256, one pair: jaxssim {fast:.2f} ms, pyssim {slow:.0f} ms: {slow / fast:.0f} times as fast, {verdict}")
 
 
-def of_a_set(count=20, height=480, width=640):
-    """Every two of a set, by each metric."""
+def time_all_pairs(count=20, height=480, width=640):
+    """Times the matrix of all pairs of a set by each metric."""
     images = np.random.default_rng(0).random((count, height, width), np.float32)
     for metric, options in (
         ("mse", {}),
@@ -76,5 +75,5 @@ def of_a_set(count=20, height=480, width=640):
 
 if __name__ == "__main__":
     print(measuring.header())
-    of_one_pair()
-    of_a_set()
+    time_one_pair()
+    time_all_pairs()

@@ -1,4 +1,4 @@
-"""What these programs share: the names and limits of the machine, timing, workers, and how results are kept."""
+"""Shared by all benchmarks: the description of the machine, timing, worker processes, and result files."""
 
 import argparse
 import datetime
@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-OURS, THEIRS = "#d1495b", "#b8c4cc"  # the colours of pictures
+OURS, THEIRS = "#d1495b", "#b8c4cc"  # colours in the pictures
 
 
 def cores():
-    """How many cores this process may use."""
+    """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def processor():
-    """The processor's name."""
+    """Returns the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -30,7 +30,7 @@ def processor():
 
 
 def header():
-    """One line of versions and machine, with which every result begins."""
+    """Returns one line of versions and hardware, the first line of every result."""
     import jax
     import numpy as np
 
@@ -49,24 +49,24 @@ def header():
 
 
 def stem():
-    """How this machine's results are named: `cpu-jax0.12`."""
+    """Returns the backend and JAX version for file names: `cpu-jax0.12`."""
     import jax
 
     return f"{jax.default_backend()}-jax{'.'.join(jax.__version__.split('.')[:2])}"
 
 
 def text_of(shape):
-    """(8, 256, 256, 3) as 8x256x256x3."""
+    """Returns (8, 256, 256, 3) as "8x256x256x3"."""
     return "x".join(map(str, shape))
 
 
 def number(value):
-    """Three digits, or all of a large number."""
+    """Formats a number with three digits, or all digits of a large one."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def parser(program):
-    """The command line that all programs have; `program` is the docstring of one."""
+    """Returns the parser of the options that all programs share; `program` is the docstring of the program."""
     made = argparse.ArgumentParser(description=program.splitlines()[0])
     made.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
     made.add_argument("--worker", nargs="?", const="", help=argparse.SUPPRESS)
@@ -77,7 +77,7 @@ def parser(program):
 
 
 def seconds(call, wait, calls, queued):
-    """The mean duration of `calls` calls, waiting for each or, where they may queue up, for the last alone."""
+    """Returns the mean duration of `calls` calls; waits after each, or only after the last if calls may queue."""
     start = time.perf_counter()
     for _ in range(calls):
         result = call()
@@ -88,10 +88,10 @@ def seconds(call, wait, calls, queued):
 
 
 def limits(dtype="float32"):
-    """What the device reaches at best, each a second: bytes read and written, and multiplications and additions.
+    """Measures the highest speed of the device: bytes copied and floating-point operations, each per second.
 
-    The first by `x + 1` in place, over 1 GiB, which each core has a thread and a share of; the second by a product of
-    matrices of 4096 x 4096.
+    The first is measured by `x + 1` in place over 1 GiB, shared among one thread per core; the second by a product of
+    4096 x 4096 matrices.
     """
     import jax
     import jax.numpy as jnp
@@ -109,7 +109,7 @@ def limits(dtype="float32"):
 
     copying, multiplying = [], []
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(4):  # the first compiles
+        for _ in range(4):  # the first call compiles
             start = time.perf_counter()
             shares = list(pool.map(incremented, shares))
             copying.append(time.perf_counter() - start)
@@ -118,23 +118,23 @@ def limits(dtype="float32"):
     return {"bytes": steps * 2**31 / min(copying), "flops": 2 * 4096**3 / min(multiplying)}
 
 
-# Workers: other processes, of any interpreter, which answer one line of JSON with another.
+# Workers: processes of any Python interpreter, which answer one line of JSON with another.
 
 
 class WorkerError(RuntimeError):
-    """What went wrong in a worker, in a line."""
+    """An error in a worker process, in one line."""
 
 
 class Worker:
     """A process that runs `serve`."""
 
     def __init__(self, command, environment):
-        """Start it, silent but for its answers."""
+        """Starts the process; only its answers are read, and its output is dropped."""
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.process = subprocess.Popen(command, env=os.environ | environment, **pipes)
 
     def ask(self, request, argument=None):
-        """Its answer to a request."""
+        """Sends a request and returns the answer."""
         try:
             print(json.dumps([request, argument]), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
@@ -148,14 +148,14 @@ class Worker:
         return reply["answer"]
 
     def close(self):
-        """Let it end."""
+        """Closes the input of the process, which ends it, and waits."""
         self.process.communicate()
 
 
 def serve(answers):
-    """Answer requests by the methods of their names, until there are no more."""
+    """Answers each request by the method of its name, until the input ends."""
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not come between
+    os.dup2(2, 1)  # libraries print to stderr from here on, not between the answers
     for line in sys.stdin:
         request, argument = json.loads(line)
         try:
@@ -169,7 +169,7 @@ def serve(answers):
 
 
 def show(title, heads, rows):
-    """Print a table."""
+    """Prints a table."""
     try:
         from rich import box, console, table
     except ImportError:
@@ -184,13 +184,13 @@ def show(title, heads, rows):
 
 
 def markdown(title, heads, rows):
-    """The same as Markdown."""
+    """Returns the table as Markdown."""
     lines = (heads, ["---", *["--:"] * (len(heads) - 1)], *rows)
     return "\n".join((f"## {title}\n", *("| " + " | ".join(line) + " |" for line in lines), ""))
 
 
 def write(path, about, tables, data):
-    """Print the tables, and keep them as Markdown and the data as JSON. `path` has no suffix, `about` is lines."""
+    """Prints the tables and writes them as Markdown, after the lines of `about`, and the data as JSON."""
     for table in tables:
         show(*table)
     print("\n".join(about))
@@ -202,17 +202,17 @@ def write(path, about, tables, data):
 
 
 def picture(path, **options):
-    """A Matplotlib figure, or None, said, where that is not installed."""
+    """Returns a Matplotlib figure, or prints a line and returns None where Matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print(f"not drawn, since Matplotlib is not installed: {path}")
+        print(f"no picture, because Matplotlib is not installed: {path}")
         return None
     return Figure(layout="constrained", **options)
 
 
 def save(figure, path):
-    """As a PNG of 64 colours, a third as large."""
+    """Writes a PNG of 64 colours, a third of the size of one in full colour."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

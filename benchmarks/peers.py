@@ -1,7 +1,8 @@
-"""The libraries that are compared, each called as its users would at best.
+"""The libraries that are compared, each called in the fastest way that its users have.
 
-Each is a function of a row of a table (as `speed.Row` is) that returns a call and how to wait for its result, or None
-where the library has no such function. A result is a mean over the batch, then any derivatives.
+Each function here takes a row of a table (such as `speed.Row`). It returns a function without arguments to be timed and
+a function that waits for its result, or None where the library lacks such a function. A result is the mean over the
+batch, followed by any derivatives.
 """
 
 import functools
@@ -11,20 +12,20 @@ import numpy as np
 
 
 def noise(shape):
-    """Noise within [0, 1], and the same under more noise, in float64."""
+    """Returns noise within [0, 1], and the same image with more noise, in float64."""
     rng = np.random.default_rng(0)
     x = rng.random(shape)
     return x, np.clip(x + 0.1 * rng.standard_normal(shape), 0, 1)
 
 
 def arrays(row):
-    """The two images of a row, and a direction for the jvp."""
+    """Returns the two images of a row, and a direction for the jvp."""
     direction = np.random.default_rng(1).standard_normal(row.shape)
     return tuple(array.astype(row.dtype) for array in (*row.images(), direction))
 
 
 def of_jax(row, value, loss):
-    """JAX functions of two images."""
+    """Calls JAX functions of two images."""
     import jax
 
     functions = {
@@ -38,7 +39,7 @@ def of_jax(row, value, loss):
 
 
 def of_jaxssim(row):
-    """This library."""
+    """Calls this library."""
     import jaxssim
 
     window = jaxssim.Gaussian(row.size, row.sigma) if row.sigma else jaxssim.Uniform(row.size)
@@ -49,14 +50,14 @@ def of_jaxssim(row):
 
 
 def of_dm_pix(row):
-    """JAX's own image processing library."""
+    """Calls DeepMind's image processing library for JAX."""
     import dm_pix
 
     return of_jax(row, dm_pix.ssim, lambda x, y: 1 - dm_pix.ssim(x, y).mean()) if row.metric == "ssim" else None
 
 
 def of_tensorflow(row):
-    """`tf.image`. It has no uniform window: a Gaussian so wide that it is one stands for it."""
+    """Calls `tf.image`. It has no uniform window, so that a very wide Gaussian takes its place."""
     import tensorflow as tf
 
     metric = tf.image.ssim if row.metric == "ssim" else tf.image.ssim_multiscale
@@ -85,7 +86,7 @@ def of_tensorflow(row):
 
 
 def of_torch(row, mean):
-    """A PyTorch function of two images, channels first."""
+    """Calls a PyTorch function of two images, channels first."""
     import torch
 
     torch.set_num_threads(measuring.cores())
@@ -109,7 +110,7 @@ def of_torch(row, mean):
 
 
 def of_kornia(row):
-    """The windows inside the image, as Wang has it, so that the number is the same."""
+    """Calls kornia with the windows inside the image, so that it computes the same number."""
     import kornia
 
     each = functools.partial(kornia.metrics.ssim, window_size=11, padding="valid")
@@ -117,14 +118,14 @@ def of_kornia(row):
 
 
 def of_pytorch_msssim(row):
-    """`ssim` and `ms_ssim`, means of the batch."""
+    """Calls `ssim` and `ms_ssim`, which average over the batch."""
     import pytorch_msssim
 
     return of_torch(row, functools.partial(getattr(pytorch_msssim, row.metric), data_range=1.0))
 
 
 def of_piq(row):
-    """Without the shrinking that it does to large images by default, so that the work is the same."""
+    """Calls piq without shrinking large images, its default, so that it computes the same number."""
     import piq
 
     metric = functools.partial(piq.ssim, downsample=False) if row.metric == "ssim" else piq.multi_scale_ssim
@@ -132,7 +133,7 @@ def of_piq(row):
 
 
 def of_torchmetrics(row):
-    """Its definition, the windows over the edge included."""
+    """Calls torchmetrics, which includes the windows over the edge."""
     import torchmetrics.functional.image as functions
 
     name = "structural_similarity_index_measure"
@@ -141,7 +142,7 @@ def of_torchmetrics(row):
 
 
 def of_images(row, similarity, scale=1):
-    """A function of one pair of NumPy arrays, one pair after the other."""
+    """Calls a function of one pair of NumPy arrays for one pair after the other."""
     if (row.work, row.metric) != ("forward", "ssim"):
         return None
     pairs = [(scale * x, scale * y) for x, y in zip(*arrays(row)[:2], strict=True)]
@@ -149,7 +150,7 @@ def of_images(row, similarity, scale=1):
 
 
 def of_skimage(row):
-    """Wang's definition, or with a uniform window scikit-image's own."""
+    """Calls scikit-image with Wang's definition, or its own where the window is uniform."""
     from skimage.metrics import structural_similarity
 
     wang = dict(gaussian_weights=True, sigma=row.sigma, use_sample_covariance=False) if row.sigma else {}
@@ -158,7 +159,7 @@ def of_skimage(row):
 
 
 def of_opencv(row):
-    """The recipe that everybody copies: five blurs, and NumPy."""
+    """Computes the well-known recipe of five Gaussian blurs and NumPy."""
     import cv2
 
     def similarity(x, y):
@@ -173,13 +174,13 @@ def of_opencv(row):
 
 
 def of_opencv_contrib(row):
-    """`cv2.quality`, for which images range to 255."""
+    """Calls `cv2.quality`, which expects values up to 255."""
     from cv2 import quality
 
     return of_images(row, lambda x, y: np.mean(quality.QualitySSIM_compute(x, y)[0][: row.shape[-1]]), scale=255)
 
 
-PEERS = {  # by name: its function, and the modules whose versions count
+PEERS = {  # by name: the function here, and the modules whose versions are printed
     "jaxssim": (of_jaxssim, ("jaxssim", "jax", "jaxlib", "numpy")),
     "tensorflow": (of_tensorflow, ("tensorflow", "numpy")),
     "kornia": (of_kornia, ("kornia", "torch")),

@@ -1,10 +1,10 @@
-"""How time and memory of jaxssim grow with pixels, batch, channels, window and devices.
+"""Measures how the time and memory of jaxssim grow with pixels, batch, channels, window and devices.
 
     python benchmarks/scaling.py [--series pixels batch ...] [--rounds 7] [--output DIR]
 
-The value of `ssim`, and value and gradient of `ssim_loss` by one image, in float32. Times are medians over rounds;
-memory is XLA's own count of a device's temporary bytes, beside the images and the gradient. On a CPU, devices are
-virtual and share its cores, so that their series shows what it costs to spread a batch over them.
+It measures the value of `ssim`, and the value and gradient of `ssim_loss` by one image, in float32. Times are medians
+over rounds. Memory is XLA's count of the temporary bytes of a device, without the images and the gradient. On a CPU the
+devices are virtual and share its cores, so that their series shows the cost of sharding a batch.
 """
 
 import functools
@@ -16,7 +16,7 @@ import sys
 import measuring
 
 BURST = 0.1  # seconds
-SERIES = {  # what varies; then shape, window and devices
+SERIES = {  # the number that varies; then shape, window and devices
     "pixels": [(n * n, (1, n, n, 3), 11, 1) for n in (64, 128, 256, 512, 1024, 2048, 4096)],
     "batch": [(n, (n, 64, 64, 3), 11, 1) for n in (1, 2, 4, 8, 16, 32, 64)],
     "channels": [(n, (1, 512, 512, n), 11, 1) for n in (1, 2, 3, 4, 8, 16)],
@@ -26,14 +26,14 @@ SERIES = {  # what varies; then shape, window and devices
 
 
 class Answers:
-    """What a worker does, by the name of the request."""
+    """The requests that a worker answers."""
 
     def machine(self):
-        """What only JAX knows."""
+        """Returns JAX's description of the machine."""
         return {"header": measuring.header(), "stem": measuring.stem()}
 
     def measure(self, point):
-        """Seconds and temporary bytes by function, the batch spread over the devices; None where these are missing."""
+        """Returns seconds and temporary bytes by function of a batch sharded over devices, or None for too few."""
         import jax
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -59,17 +59,17 @@ class Answers:
 
 
 def timed(call, rounds):
-    """The seconds a call of each round."""
+    """Returns the seconds per call of each round."""
     import jax
 
     measured = functools.partial(measuring.seconds, call, jax.block_until_ready)
-    measured(1, False)  # the first is slow
+    measured(1, False)  # the first call is slow
     calls = math.ceil(BURST / measured(1, False))
     return [measured(calls, jax.default_backend() != "cpu") for _ in range(rounds)]
 
 
 def measure(options):
-    """All that the results hold. Each number of devices has a process of its own, since XLA sets it once."""
+    """Measures all points. Each number of devices needs its own process, because XLA reads it once."""
     results = {"rows": []}
     points = [(name, *point) for name in options.series for point in SERIES[name]]
     for devices in dict.fromkeys(point[-1] for point in points):
@@ -86,7 +86,7 @@ def measure(options):
 
 
 def lines(records):
-    """A line of the table for each point of a series: times, then memory."""
+    """Yields a line of the table for each point of a series: times, then memory."""
     for first, second in zip(records[::2], records[1::2], strict=True):
         times = [measuring.number(1e3 * statistics.median(r["seconds"])) for r in (first, second)]
         memory = [measuring.number(r["bytes"] / 2**20) for r in (first, second)]
@@ -94,7 +94,7 @@ def lines(records):
 
 
 def draw(records, path):
-    """Two rows of panels, time and memory, with a column for each series and a line for each function."""
+    """Draws time and memory in two rows of panels, a column for each series and a line for each function."""
     names = list(dict.fromkeys(record["series"] for record in records))
     figure = measuring.picture(path, figsize=(8, 4))
     if figure is None:
@@ -123,7 +123,7 @@ def draw(records, path):
 
 
 def main():
-    """Measure, print, keep."""
+    """Measures, prints and writes the results."""
     parser = measuring.parser(__doc__)
     parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,16 +1,16 @@
-"""How long SSIM and its gradient take: jaxssim beside every library that is installed, on the same arrays.
+"""Measures the time of SSIM and its gradient in jaxssim and every installed library, on the same arrays.
 
     python benchmarks/speed.py [--all] [--peers tensorflow kornia ...] [--works forward gradient ...]
         [--shapes 8x256x256x3 ...] [--rounds 7] [--python ANOTHER/bin/python ...] [--output DIR]
 
-Each library has a process of its own. They take turns: in each round each is asked for one burst of calls, while the
-others wait. Images are float32 in [0, 1], in the layout that the library wants and on its device, y is x under noise;
-each is called as its users would at best: `jax.jit`, `tf.function`, all cores, compiled before the clock starts.
+Each library runs in its own process. They take turns: in each round, each runs one burst of calls while the others
+wait. Images are float32 in [0, 1], in the layout that the library expects and on its device; y is x with noise. Each
+library is called in its fastest way (`jax.jit`, `tf.function`, all cores) and compiles before the measurement.
 
-Times are medians over rounds, with quartiles. The limit is the least that SSIM takes on this machine: to read each
-image once and write each gradient once at the speed of a copy, or to multiply and add as a separable window does at the
-speed of a matrix product, whichever takes longer. It counts four filtered images for a value (of the sum of the images
-and of their difference, the mean and the square), three more for a derivative by one image, four for both.
+Times are medians over rounds, with quartiles. The limit is the shortest possible time on this machine: the longer of
+reading each image and writing each gradient once at the speed of a copy, and of the multiplications and additions of a
+separable window at the speed of a matrix product. It counts four filtered images for a value (the means and the squares
+of the sum and of the difference of the images), three more for a derivative by one image, and four more for both.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ import time
 import measuring
 import numpy as np
 import peers
-import team
+import workers
 
 BURST = 0.15  # seconds
 WORKS = {
@@ -38,7 +38,7 @@ MOVED = {"forward": 2, "gradient": 3, "both": 4, "jvp": 3}  # images read or wri
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is measured: a line of the summary."""
+    """One measurement: a line of the summary."""
 
     work: str
     shape: tuple[int, ...]
@@ -46,14 +46,14 @@ class Row:
     size: int = 11
     sigma: float | None = 1.5  # None: uniform
     dtype: str = "float32"
-    also: bool = False  # beyond the README's rows: not drawn, and asked of few libraries
+    also: bool = False  # with --all only: not drawn, and measured for few libraries
 
     def images(self):
-        """The two images."""
+        """Returns the two images in float64."""
         return peers.noise(self.shape)
 
     def __str__(self):
-        """As the tables have it."""
+        """Returns the name in the tables."""
         parts = ["MS-SSIM" if self.metric == "ms_ssim" else "SSIM", WORKS[self.work]]
         if self.size != 11:
             parts.append(f"window of {self.size}, {f'sigma {self.sigma:g}' if self.sigma else 'uniform'}")
@@ -79,31 +79,31 @@ ALSO += [
 ]
 
 
-BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # asked for the rows of `ALSO`
-NOTES = """In brackets: how many times jaxssim's a time is, or how many times the limit jaxssim's is. All compute Wang's
-definition, but for torchmetrics and opencv-contrib, which take windows over the edge too, and the rows with a uniform
-window, where jaxssim and scikit-image take the sample covariance. piq has `downsample=False`, kornia `padding="valid"`.
-TensorFlow has no uniform window: a Gaussian so wide that it is one stands for it. Gradients are by the second image
-where nothing else is said. opencv is the recipe of five blurs."""
+BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # the libraries measured for the rows of `ALSO`
+NOTES = """In brackets: a library's time divided by jaxssim's, or jaxssim's time divided by the limit. All follow Wang's
+definition, except torchmetrics and opencv-contrib, which include windows over the edge, and the rows with a uniform
+window, where jaxssim and scikit-image use the sample covariance. Options: `downsample=False` for piq, `padding="valid"`
+for kornia. TensorFlow has no uniform window; a very wide Gaussian takes its place. Gradients are by the second image
+unless a row says otherwise. opencv is the recipe of five blurs."""
 
 
-class Answers(team.Answers):
-    """What a worker does, by the name of the request."""
+class Answers(workers.Answers):
+    """The requests that a worker answers."""
 
     def limits(self, dtype):
-        """How fast the machine is."""
+        """Returns the highest speed of the machine."""
         return measuring.limits(dtype)
 
     def prepare(self, row):
-        """The value and the seconds of the first call, which compiles, or None where there is no such function.
+        """Prepares a row: returns its value and the seconds of the first call, which compiles.
 
-        Finds how many calls fill a burst.
+        Returns None where the library has no such function. Chooses how many calls make a burst.
         """
-        self.call = None  # lets go of the last row's arrays
-        offered = self.function(Row(**row | {"shape": tuple(row["shape"])}))
-        if offered is None:
+        self.call = None  # frees the arrays of the previous row
+        function = self.function(Row(**row | {"shape": tuple(row["shape"])}))
+        if function is None:
             return None
-        self.call, self.wait = offered
+        self.call, self.wait = function
         start = time.perf_counter()
         result = self.call()
         self.wait(result)
@@ -112,7 +112,7 @@ class Answers(team.Answers):
         return float(result[0]), first
 
     def burst(self):
-        """Seconds a call. A call that does not count goes before short ones: the others' threads fall asleep."""
+        """Returns the seconds of a call. Short calls follow an unmeasured one, which lets other threads go to sleep."""
         if self.calls > 1:
             self.wait(self.call())
         return measuring.seconds(self.call, self.wait, self.calls, self.queued)
@@ -122,39 +122,39 @@ class Answers(team.Answers):
 
 
 def measure(rows, options):
-    """All that the results hold. Each type has workers of its own, since JAX is set to float64 or is not."""
+    """Measures all rows and returns the results. Each type has its own workers, because JAX enables x64 per process."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
     results = {"load": load, "limits": {}, "versions": {}, "missing": {}, "failed": {}, "rows": []}
-    results |= team.ask_jaxssim("machine", "float32")
+    results |= workers.ask_jaxssim("machine", "float32")
     for dtype in dict.fromkeys(row.dtype for row in rows):
         group = [row for row in rows if row.dtype == dtype]
-        results["limits"][dtype] = team.ask_jaxssim("limits", dtype, dtype)
+        results["limits"][dtype] = workers.ask_jaxssim("limits", dtype, dtype)
         wanted = set(options.peers) & set(BESIDE if all(row.also for row in group) else peers.PEERS)
-        workers = team.gathered(wanted, options.python, dtype, results)
+        team = workers.start_workers(wanted, options.python, dtype, results)
         for row in group:
-            record = measure_row(row, workers, options.rounds, results)
+            record = measure_row(row, team, options.rounds, results)
             results["rows"].append(record)
             print(
                 f"{row}, {record['images']}, ms:",
                 {n: ms(bursts) for n, bursts in record["seconds"].items()},
                 flush=True,
             )
-        for worker in workers.values():
+        for worker in team.values():
             worker.close()
     return results
 
 
-def measure_row(row, workers, rounds, results):
-    """By library the value, the seconds of the first call, and those a call of each round; they take turns."""
+def measure_row(row, team, rounds, results):
+    """Returns a row's values, the seconds of the first calls and the seconds per call of each round, by library."""
     values, first, times = {}, {}, {}
 
     def ask(name, *request):
         try:
-            return workers[name].ask(*request)
+            return team[name].ask(*request)
         except measuring.WorkerError as error:
             results["failed"][f"{name}, {row}, {measuring.text_of(row.shape)}"] = str(error)
 
-    for name in (name for name in workers if name in BESIDE or not row.also):
+    for name in (name for name in team if name in BESIDE or not row.also):
         prepared = ask(name, "prepare", dataclasses.asdict(row))
         if prepared is not None:
             values[name], first[name] = prepared
@@ -163,12 +163,12 @@ def measure_row(row, workers, rounds, results):
         times.setdefault(name, []).extend([] if burst is None else [burst])
     times = {name: bursts for name, bursts in times.items() if bursts}
     record = {"name": str(row), "images": measuring.text_of(row.shape), "also": row.also}
-    return record | least(row, results["limits"][row.dtype]) | {"values": values, "first": first, "seconds": times}
+    return record | limit(row, results["limits"][row.dtype]) | {"values": values, "first": first, "seconds": times}
 
 
-def least(row, limits):
-    """The least seconds that the row takes on this machine, and what sets them."""
-    values, taps = math.prod(row.shape), row.size if row.sigma else 1  # a running sum adds one and takes one off
+def limit(row, limits):
+    """Returns the shortest possible time of a row on this machine, and whether memory or arithmetic limits it."""
+    values, taps = math.prod(row.shape), row.size if row.sigma else 1  # a running sum adds one value and subtracts one
     scales = 4 / 3 if row.metric == "ms_ssim" else 1
     traffic = MOVED[row.work] * values * np.dtype(row.dtype).itemsize / limits["bytes"]
     operations = FILTERED[row.work] * 2 * taps * 2 * scales * values  # along two axes; a tap multiplies and adds
@@ -180,19 +180,19 @@ def least(row, limits):
 
 
 def ms(seconds):
-    """The median in milliseconds."""
+    """Formats the median in milliseconds."""
     return measuring.number(1e3 * statistics.median(seconds))
 
 
 def beside(seconds, record):
-    """The median in milliseconds, and how many times jaxssim's that is."""
+    """Formats the median in milliseconds, and its ratio to jaxssim's."""
     ours = record["seconds"].get("jaxssim")
     ratio = f" ({measuring.number(statistics.median(seconds) / statistics.median(ours))}x)" if ours else ""
     return ms(seconds) + ratio
 
 
 def summary(record):
-    """A line: jaxssim, its limit, TensorFlow, and the fastest of the others."""
+    """Yields the cells of a line: jaxssim, its limit, TensorFlow, and the fastest of the others."""
     seconds = dict(record["seconds"])
     ours, tensorflow = seconds.pop("jaxssim", None), seconds.pop("tensorflow", None)
     limit = f"{measuring.number(1e3 * record['limit'])}, {record['limited_by']}"
@@ -205,7 +205,7 @@ def summary(record):
 
 
 def details(record):
-    """A line for each library, the fastest first."""
+    """Yields a line for each library, the fastest first."""
     title = f"{record['name']}, {record['images']}"
     for name, seconds in sorted(record["seconds"].items(), key=lambda item: statistics.median(item[1])):
         low, high = (measuring.number(1e3 * quartile) for quartile in np.percentile(seconds, (25, 75)))
@@ -215,7 +215,7 @@ def details(record):
 
 
 def tables(records):
-    """The summary, and every library's times."""
+    """Yields the summary and the times of every library."""
     heads = ["milliseconds", "images", "jaxssim", "limit", "TensorFlow", "fastest other"]
     yield "Summary", heads, [list(summary(record)) for record in records]
     heads = ["milliseconds", "library", "median", "quartiles", "first call"]
@@ -223,17 +223,17 @@ def tables(records):
 
 
 def about(results):
-    """What must be known to read the tables."""
-    yield f"{results['header']}; load average before it began: {results['load']:.1f}"
+    """Yields the lines that explain the tables."""
+    yield f"{results['header']}; load average at the start: {results['load']:.1f}"
     yield f"import jaxssim adds {1e3 * results['import']:.0f} ms to import jax"
     for dtype, limits in results["limits"].items():
         yield f"Limits, {dtype}: {limits['bytes'] / 1e9:.0f} GB/s copied, {limits['flops'] / 1e9:.0f} GFLOP/s"
-    yield from team.about(results)
+    yield from workers.about(results)
     yield NOTES
 
 
 def draw(records, header, path):
-    """A panel for each row, in two columns, and a bar for each library."""
+    """Draws a panel for each row, in two columns, with a bar for each library."""
     bars = [max(len(r["seconds"]) for r in records[i : i + 2]) for i in range(0, len(records), 2)]
     figure = measuring.picture(path, figsize=(8, 0.4 + sum(0.19 * count + 0.4 for count in bars)))
     if figure is None:
@@ -245,13 +245,13 @@ def draw(records, header, path):
         axes.set_xlim(min(every) / 2, max(every) * 3)
     for row, count in enumerate(bars):
         for axes in figure.axes[2 * row : 2 * row + 2]:
-            axes.set_ylim(count - 0.4, -0.6)  # bars are as thick in all panels
+            axes.set_ylim(count - 0.4, -0.6)  # equally thick bars in all panels
     figure.supxlabel(f"milliseconds, logarithmic; {header}", fontsize=6.5, color="#667078")
     measuring.save(figure, path)
 
 
 def panel(axes, record):
-    """The libraries, the fastest on top."""
+    """Draws the libraries of one row, the fastest at the top."""
     medians = {name: 1e3 * statistics.median(seconds) for name, seconds in record["seconds"].items()}
     names = sorted(medians, key=medians.get)
     colors = [measuring.OURS if name == "jaxssim" else measuring.THEIRS for name in names]
@@ -263,19 +263,19 @@ def panel(axes, record):
     axes.spines[:].set_visible(False)
 
 
-def parsed():
-    """The command line."""
-    parser = team.parser(__doc__)
+def parse():
+    """Parses the command line."""
+    parser = workers.parser(__doc__)
     parser.add_argument("--all", action="store_true", help="more functions, windows, types and shapes")
     works = [prefix + work for prefix in ("", "ms_") for work in WORKS]
-    parser.add_argument("--works", nargs="+", choices=works, help="instead of those of the README; ms_: of MS-SSIM")
-    parser.add_argument("--shapes", nargs="+", help="instead of those of the README, as 8x256x256x3")
+    parser.add_argument("--works", nargs="+", choices=works, help="replaces the works of the README; ms_ for MS-SSIM")
+    parser.add_argument("--shapes", nargs="+", help="replaces the shapes of the README; for example 8x256x256x3")
     parser.add_argument("--rounds", type=int, default=7)
     return parser.parse_args()
 
 
-def planned(options):
-    """The rows to measure."""
+def choose_rows(options):
+    """Returns the rows to measure."""
     if not (options.works or options.shapes):
         return [*HEADLINE, *(ALSO if options.all else ())]
     shapes = [tuple(map(int, shape.split("x"))) for shape in options.shapes or ()] or (PHOTOS, SCREEN, PATCHES)
@@ -286,12 +286,12 @@ def planned(options):
 
 
 def main():
-    """Measure, print, keep."""
-    options = parsed()
+    """Measures, prints and writes the results."""
+    options = parse()
     if options.worker:
         measuring.serve(Answers(options.worker))
         return
-    results = measure(planned(options), options)
+    results = measure(choose_rows(options), options)
     path = options.output / f"speed-{results['stem']}"
     measuring.write(path, list(about(results)), list(tables(results["rows"])), results)
     drawn = [record for record in results["rows"] if record["seconds"] and not record["also"]]

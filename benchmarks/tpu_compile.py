@@ -1,10 +1,10 @@
-"""TPUs without a TPU: what their compiler makes of jaxssim for four chips, and how long it estimates that to take.
+"""Compiles jaxssim for four TPU chips without a TPU, and prints the compiler's estimates of time and memory.
 
     python benchmarks/tpu_compile.py [--topologies v5e:2x2 ...] [--images 8 32] [--output DIR]
 
-Needs the compiler, `pip install "jax[tpu]"`, no TPU, and ten minutes of two cores. Pairs of 256x256x3 are spread over
-the chips. Compared are the library, the library on planes (channels as a batch axis), and moments E[x²] - E[x]² in its
-place, whose windows are sums of shifted slices as in the library, or products with banded matrices.
+The program needs the compiler (`pip install "jax[tpu]"`) and ten minutes of two cores, but no TPU. Pairs of 256x256x3
+are sharded over the chips. It compares the library, the library with channels as a batch axis, and E[x²] - E[x]² whose
+windows are sums of shifted slices, as in the library, or products with banded matrices.
 """
 
 import collections
@@ -31,7 +31,7 @@ import jaxssim
 WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # with no say in what is compiled, but missed aloud
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # has no effect on the program; libtpu warns without it
     "TPU_LOG_DIR": "disabled",
     "TPU_WORKER_HOSTNAMES": "localhost",
 }
@@ -40,20 +40,20 @@ ROUGH = re.compile(r'"window_config":\{[^{}]*"estimated_cycles":"(\d+)"')
 COLLECTIVE = re.compile(r" (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 (TAPS,) = jaxssim.Gaussian().taps(1)
 PATIENCE = 300  # seconds
-HEIGHTS = 1, 100  # in data ranges, as photographs and as measurements may have them
+HEIGHTS = 1, 100  # heights of an edge in data ranges: as in photographs, and as in measurements
 FORMULATIONS = {
     "library": "the law of total variance in sums of shifted slices, channels folded into the last axis",
     "planes": "the same, channels as a batch axis",
-    "moments": "mean square less squared mean in sums of shifted slices, channels as a batch axis",
-    "matrices": "mean square less squared mean in products with banded matrices, float32 by six passes of bfloat16",
+    "moments": "mean square minus squared mean in sums of shifted slices, channels as a batch axis",
+    "matrices": "mean square minus squared mean in products with banded matrices, float32 by six passes of bfloat16",
 }
 
 
-# What is compiled.
+# The programs that are compiled.
 
 
 def formulations():
-    """1 - SSIM of each pair (n, height, width, channels) by the names of FORMULATIONS."""
+    """Returns functions of pairs (n, height, width, channels) to 1 - SSIM, by the names of FORMULATIONS."""
     return {
         "library": lambda x, y: 2 * jaxssim.dssim(x, y, data_range=1.0),
         "planes": planes,
@@ -63,13 +63,13 @@ def formulations():
 
 
 def planes(x, y):
-    """The library's, channels as a batch axis."""
+    """Calls the library with channels as a batch axis."""
     x, y = (jnp.moveaxis(image, -1, 1) for image in (x, y))
     return 2 * jaxssim.dssim(x, y, data_range=1.0, channel_axis=None).mean(1)
 
 
 def by_moments(x, y, *, smooth):
-    """By E[x²] - E[x]² of sum and difference, each image's mean taken off; `smooth` averages over windows."""
+    """Computes E[x²] - E[x]² of sum and difference, after subtracting the mean of each image; `smooth` filters."""
     x, y = (jnp.moveaxis(image, -1, 1) for image in (x, y))
     level_x, level_y = (lax.stop_gradient(image.mean((2, 3), keepdims=True)) for image in (x, y))
     u, v = (x - level_x) + (y - level_y), (x - level_x) - (y - level_y)
@@ -82,20 +82,20 @@ def by_moments(x, y, *, smooth):
 
 
 def sums(field):
-    """Sums over windows along the last two axes, one by one."""
+    """Returns weighted sums over windows along the last two axes, one axis after the other."""
     return sum_of_slices(sum_of_slices(field, -2), -1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def sum_of_slices(field, axis):
-    """The weighted sum of shifted slices along an axis, apart from what comes next; its transpose is the same."""
+    """Returns the weighted sum of shifted slices along an axis, not fused with later operations."""
     length = field.shape[axis] - len(TAPS) + 1
     slices = (lax.slice_in_dim(field, k, k + length, axis=field.ndim + axis) for k in range(len(TAPS)))
     return lax.optimization_barrier(sum(tap * part for tap, part in zip(TAPS, slices, strict=True)))
 
 
 def transposed(axis, _, cotangent):
-    """Windows are symmetric, so that only the edge needs care."""
+    """Returns the transpose: the same filter of the padded cotangent, because windows are symmetric."""
     widths = [(0, 0)] * cotangent.ndim
     widths[axis] = (len(TAPS) - 1,) * 2
     return (sum_of_slices(jnp.pad(cotangent, widths), axis),)
@@ -105,13 +105,13 @@ sum_of_slices.defvjp(lambda field, axis: (sum_of_slices(field, axis), None), tra
 
 
 def products(field):
-    """The same as products with banded matrices."""
+    """Returns the same sums as products with banded matrices."""
     rows, columns = (banded(n) for n in field.shape[-2:])
     return jnp.einsum("ih,nchw,jw->ncij", rows, field, columns, precision="highest", optimize=[(1, 2), (0, 1)])
 
 
 def banded(n):
-    """The matrix that takes n pixels to the weighted sums of the windows among them."""
+    """Returns the matrix that maps n pixels to the weighted sums of their windows."""
     windows = np.arange(n - len(TAPS) + 1)[:, None]
     matrix = np.zeros((len(windows), n), np.float32)
     matrix[windows, windows + np.arange(len(TAPS))] = TAPS
@@ -119,7 +119,7 @@ def banded(n):
 
 
 def program(name, images):
-    """A function, the shapes of the arguments that every chip has whole, and of those that are spread over chips."""
+    """Returns a function, the shapes of its replicated arguments, and the shapes of its sharded arguments."""
     if name == "training step":
         return training_step()
     pair = (jax.ShapeDtypeStruct((images, 256, 256, 3), jnp.float32),) * 2
@@ -131,7 +131,7 @@ def program(name, images):
 
 
 def training_step():
-    """The autoencoder's, as `program`: its state is whole, its batch of 32 patches of 64x64x3 is spread."""
+    """Returns the autoencoder's training step as `program` does: replicated state, sharded batch of 32 patches."""
     from flax import nnx
 
     from examples.autoencoder import steps
@@ -151,14 +151,14 @@ def training_step():
     return step, (state,), (batch,)
 
 
-# What is found out, in processes of their own: libtpu reads its settings once, and its analysis may end them.
+# Workers: libtpu reads its settings once per process, and its analysis may end the process.
 
 
 class Answers:
-    """What a worker does, by the name of the request."""
+    """The requests that a worker answers."""
 
     def compile(self, point):
-        """What the compiler says of a program for one of four chips."""
+        """Returns the compiler's figures of a program for one of four chips."""
         topology, name, images = point
         devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
         mesh = Mesh(np.asarray(devices), ("batch",))
@@ -173,7 +173,7 @@ class Answers:
         compiled = lowered.compile()
         seconds, text = time.perf_counter() - start, compiled.as_text()
         if " while(" in text:
-            raise NotImplementedError("a loop, whose cycles the text holds once")
+            raise NotImplementedError("the program has a loop, whose cycles the text counts once")
         scheduled = sum(map(int, SCHEDULED.findall(text)))
         return {
             "flops": compiled.cost_analysis()["flops"],
@@ -185,7 +185,7 @@ class Answers:
         }
 
     def errors(self, name):
-        """How far float32 is from float64 at most, on a CPU, as a share of 1 - SSIM: an edge of each height, noise."""
+        """Returns the largest relative error of 1 - SSIM in float32 on a CPU, for noise over an edge of each height."""
         strengths = np.geomspace(1e-3, 0.3, 24)[:, None, None, None]
         noise = strengths * np.random.default_rng(0).standard_normal((2, 24, 128, 128, 3))
         found = []
@@ -197,7 +197,7 @@ class Answers:
 
 
 def ask(point):
-    """The worker's answer; without the estimate from the schedule where libtpu's analysis of it ends or halts."""
+    """Returns the worker's answer; without the scheduled cycles where libtpu's analysis of them fails or hangs."""
     with tempfile.TemporaryDirectory() as folder:
         for flags in (f"--xla_jf_dump_static_llo_profile_to={folder}", ""):
             environment = WITHOUT_TPU | {"LIBTPU_INIT_ARGS": flags}
@@ -215,7 +215,7 @@ def ask(point):
 
 
 def measure(options):
-    """All that the results hold."""
+    """Compiles everything and returns the results."""
     works = [f"{name}{work}" for work in ("", ", gradient") for name in FORMULATIONS]
     points = [(work, images) for work in works for images in options.images]
     points += [("ms_ssim", options.images[-1]), ("training step", 32)]
@@ -232,11 +232,11 @@ def measure(options):
     return {"rows": rows, "errors": errors}
 
 
-# What is said of it.
+# The results.
 
 
 def tables(results):
-    """A table for each topology, one of ratios, and one of the formulations."""
+    """Yields a table for each topology, one of ratios, and one of the formulations."""
     for topology in dict.fromkeys(row["topology"] for row in results["rows"]):
         heads = ["program", "images", "Gflop a chip", "temporary, MiB", "sent", "cycles", "before", "compiled, s"]
         yield f"Compiled for {topology}", heads, [line(row) for row in results["rows"] if row["topology"] == topology]
@@ -248,7 +248,7 @@ def tables(results):
 
 
 def line(row):
-    """A line of a topology's table."""
+    """Returns a line of a topology's table."""
     sent = ", ".join(f"{count} {name}" for name, count in row["sent"].items()) or "nothing"
     sizes = f"{row['flops'] / 1e9:.2f}", f"{row['bytes'] / 2**20:.1f}"
     cycles = ("-" if row[key] is None else f"{row[key]:,}" for key in ("scheduled", "rough"))
@@ -256,7 +256,7 @@ def line(row):
 
 
 def ratios(rows):
-    """Lines of cycles relative to the library's; where the schedule's are missing, those from before are a bound."""
+    """Yields lines of cycles relative to the library's, or a bound from unscheduled counts."""
     groups = collections.defaultdict(dict)
     for row in rows:
         name, _, work = row["program"].partition(", ")
@@ -270,23 +270,23 @@ def ratios(rows):
 
 
 def about():
-    """What the figures are."""
+    """Returns the lines that explain the figures."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "libtpu"))
     return [
-        f"{versions}, Python {platform.python_version()}, {datetime.date.today()}. Estimates, every one: nothing of "
-        "this was run on a TPU.",
-        "Cycles are one chip's, of four: libtpu's count over the instructions that it has scheduled, without waits for "
-        "memory and for other chips. Before that, while it fuses, it assumes others, which count each slice as an "
-        "array of its own to read: about right for matrix products, several times too many for sums of slices. A "
-        "missing count is one that libtpu's analysis failed at. Fields mostly stay in the chip's vector memory, which "
-        "is not among the temporary bytes.",
-        "On a TPU jaxssim takes the row `library`, as elsewhere. Planes, which keep their digits too, take as long "
-        "where a chip has eight images, and a quarter of it where it has two. The last table has what moments lose.",
+        f"{versions}, Python {platform.python_version()}, {datetime.date.today()}. All figures are estimates: "
+        "nothing was run on a TPU.",
+        "Cycles are those of one chip of four: libtpu's count of scheduled instructions, without waits for memory "
+        'and for other chips. The column "before" has its estimates before scheduling, which count each slice as a '
+        "separate array to read: about right for matrix products, several times too high for sums of slices. A count "
+        "is missing where libtpu's analysis failed. Most intermediate arrays stay in the chip's vector memory, which "
+        "the temporary bytes exclude.",
+        "jaxssim itself is the row `library`. Planes are as accurate; they take as long where a chip has eight images, "
+        "and a quarter of the time where it has two. The last table shows the errors of moments.",
     ]
 
 
 def main():
-    """Measure, print, keep."""
+    """Compiles, prints and writes the results."""
     parser = measuring.parser(__doc__)
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x2", "v6e:2x2"])
     parser.add_argument("--images", nargs="+", type=int, default=[8, 32], help="multiples of the number of chips")

@@ -1,4 +1,4 @@
-"""Memory and time of the loss of a volume: XLA's own count of bytes for a pair of 222 x 222 x 222 float32.
+"""Measures memory and time of the loss of a pair of volumes of 222 x 222 x 222 float32; memory is XLA's count.
 
 python benchmarks/volume_memory.py [--size 222]
 """
@@ -15,12 +15,12 @@ import jaxssim
 
 
 def loss(x, y, mask=None):
-    """The loss of a volume without channels."""
+    """Returns the loss of a volume without channels."""
     return jaxssim.ssim_loss(x, y, data_range=1.0, mask=mask, spatial_ndim=3, channel_axis=None)
 
 
 def row(name, function, *arrays):
-    """One line of the table: bytes of the compiled function in volumes and MiB, and the shortest of three calls."""
+    """Prints one line of the table: the memory of the compiled function, and the shortest of three calls."""
     compiled = jax.jit(function).lower(*arrays).compile()
     memory = compiled.memory_analysis()
     parts = (memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.output_size_in_bytes)

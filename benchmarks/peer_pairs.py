@@ -1,13 +1,13 @@
-"""Pairs of 8-bit images on which jaxssim is held against other libraries; the same wherever NumPy runs."""
+"""Pairs of 8-bit images on which jaxssim is compared with other libraries; every machine draws the same pairs."""
 
 import hashlib
 
 import numpy as np
 
 SMALL = ((11, 11, 1), (16, 23, 3), (64, 64, 3), (129, 75, 1))
-# Shorter sides of 384, 521 and 640: ssim.m and piq shrink them by 2, 2 and 3 or 2, for they round a half differently.
+# Shorter sides of 384, 521 and 640: ssim.m shrinks them by 2, 2 and 3, piq by 2, 2 and 2 (it rounds a half to even).
 LARGE = ((384, 400, 1), (521, 603, 1), (640, 648, 1))
-# Those of scikit-image's photographs that are PNGs, which every decoder reads alike, and the height and width kept.
+# Photographs of scikit-image stored as PNG, which all decoders read alike, with the height and width to crop them to.
 PHOTOGRAPHS = (
     *(("astronaut", 512, 512), ("immunohistochemistry", 512, 512)),
     *((name, 512, 512) for name in ("camera", "moon", "brick", "grass", "gravel")),
@@ -16,12 +16,12 @@ PHOTOGRAPHS = (
 
 
 def noise(image, rng, amount):
-    """The image under uniform noise of whole numbers up to `amount`."""
+    """Adds uniform noise of whole numbers up to `amount`."""
     return np.clip(image + rng.integers(-amount, amount + 1, image.shape), 0, 255).astype(np.uint8)
 
 
 def blur(image, radius):
-    """Each pixel the mean of the box about it, of the image whose edge goes on outside."""
+    """Returns the mean of a box around each pixel; the edge pixels are repeated outside the image."""
     size = 2 * radius + 1
     wide = np.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="edge").astype(np.int64)
     for axis in (0, 1):
@@ -30,17 +30,17 @@ def blur(image, radius):
 
 
 def contrast(image, percent):
-    """Distances from mid-grey at `percent` of what they were."""
+    """Scales the differences from mid-grey to `percent`."""
     return np.clip(128 + (image.astype(np.int64) - 128) * percent // 100, 0, 255).astype(np.uint8)
 
 
 def brighter(image, levels):
-    """Every value up by `levels`, up to white."""
+    """Adds `levels` to every value, up to white."""
     return np.minimum(image.astype(np.int64) + levels, 255).astype(np.uint8)
 
 
 def gradient(shape, rng):
-    """A smooth slope in a direction of each channel's own, from about black to about white, with a little grain."""
+    """Draws a slope from near black to near white, in another direction for each channel, with faint noise."""
     rows, columns = np.arange(shape[0])[:, None, None], np.arange(shape[1])[None, :, None]
     down, across = rng.integers(1, 9, (2, shape[2]))
     slope = rows * down + columns * across
@@ -48,12 +48,12 @@ def gradient(shape, rng):
 
 
 def texture(shape, rng):
-    """Blobs of a few pixels, of every brightness."""
+    """Draws blobs of a few pixels, of every brightness."""
     return contrast(blur(rng.integers(0, 256, shape).astype(np.uint8), 2), 350)
 
 
 def pairs():
-    """Every pair, as (name, x, y) with uint8 arrays (height, width, channels); a shape's pairs follow one another."""
+    """Yields (name, x, y) with uint8 arrays (height, width, channels); pairs of one shape follow each other."""
     for seed, shape in enumerate(SMALL):
         rng = np.random.default_rng(seed)
         size = "x".join(map(str, shape))
@@ -85,7 +85,7 @@ def pairs():
 
 
 def photographs():
-    """The pairs of real pictures, part of `pairs()`."""
+    """Yields the photographs among `pairs()`."""
     from skimage import data
 
     distortions = (
@@ -101,7 +101,7 @@ def photographs():
 
 
 def checksum(pairs):
-    """A short hash of names and pixels, by which a test knows that these are the pairs that the peers were given."""
+    """Returns a short hash of names and pixels, which tells whether the libraries were given these pairs."""
     digest = hashlib.sha256()
     for name, x, y in pairs:
         digest.update(f"{name} {x.shape}".encode() + x.tobytes() + y.tobytes())

@@ -1,4 +1,4 @@
-"""A process for each library that is installed, in this environment or in another."""
+"""Starts one process for each library, in this environment or in another one that has it."""
 
 import importlib
 import importlib.metadata
@@ -13,14 +13,14 @@ ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "fa
 
 
 class Answers:
-    """What any library's worker does, by the name of the request."""
+    """The requests that the worker of any library answers."""
 
     def __init__(self, peer):
-        """For one library."""
+        """Chooses the library."""
         self.function, self.modules = PEERS[peer]
 
     def machine(self):
-        """What only JAX knows of the machine, and the seconds that `import jaxssim` adds to `import jax`."""
+        """Returns JAX's description of the machine, and the seconds that `import jaxssim` adds to `import jax`."""
         import jax
 
         start = time.perf_counter()
@@ -30,66 +30,66 @@ class Answers:
         return about | {"import": seconds}
 
     def start(self, backend):
-        """Import the library, which the device must suit; its versions."""
+        """Imports the library, checks that it can use the device, and returns the versions of its modules."""
         self.queued = backend != "cpu"
         modules = {name: importlib.import_module(name) for name in self.modules}
         if self.queued and "torch" in modules:
-            modules["torch"].zeros(1, device="cuda")  # raises where there is none
+            modules["torch"].zeros(1, device="cuda")  # raises if PyTorch finds no GPU
         if "jax" in modules and modules["jax"].default_backend() != backend:
-            raise RuntimeError(f"JAX has no {backend} in a second process")
-        said = {name: getattr(module, "__version__", None) for name, module in modules.items() if "." not in name}
-        versions = {name: version or importlib.metadata.version(name) for name, version in said.items()}
+            raise RuntimeError(f"JAX finds no {backend} in a second process")
+        reported = {name: getattr(module, "__version__", None) for name, module in modules.items() if "." not in name}
+        versions = {name: version or importlib.metadata.version(name) for name, version in reported.items()}
         return versions | {"Python": platform.python_version()}
 
 
 def parser(program):
-    """The command line of a program that compares libraries."""
-    made = measuring.parser(program)
-    made.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="the libraries beside jaxssim")
-    made.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
-    return made
+    """Returns the parser of a program that compares libraries."""
+    found = measuring.parser(program)
+    found.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="the libraries beside jaxssim")
+    found.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
+    return found
 
 
 def environment(dtype):
-    """The variables of workers: JAX is set to float64, or is not, once for a process."""
+    """Returns the environment of a worker, which enables float64 in JAX for the whole process, or does not."""
     return ENVIRONMENT | {"JAX_ENABLE_X64": str(int(dtype == "float64"))}
 
 
 def ask_jaxssim(request, dtype, *argument):
-    """What a worker of jaxssim answers, which then ends."""
+    """Starts a worker of jaxssim for one request and returns its answer."""
     worker = measuring.Worker([sys.executable, sys.argv[0], "--worker", "jaxssim"], environment(dtype))
     answer = worker.ask(request, *argument)
     worker.close()
     return answer
 
 
-def gathered(wanted, pythons, dtype, results):
-    """A worker for each library that is there; notes the versions of these, and why the others are missing."""
+def start_workers(wanted, pythons, dtype, results):
+    """Starts a worker for each library found; adds their versions, and why others are missing, to `results`."""
     on_cpu, workers = results["backend"] == "cpu", {}
     variables = environment(dtype) | ({"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {})
     for name in (name for name in PEERS if name in {*wanted, "jaxssim"} and (on_cpu or name not in CPU_ONLY)):
         try:
-            found = _started(name, [sys.executable, *pythons], variables, results["backend"])
-            workers[name], results["versions"][name] = found
+            started = _start(name, [sys.executable, *pythons], variables, results["backend"])
+            workers[name], results["versions"][name] = started
         except measuring.WorkerError as error:
             results["missing"][name] = str(error)
     return workers
 
 
-def _started(name, interpreters, variables, backend):
-    """A worker of the first interpreter that has the library, with its versions; raises what the last one said."""
+def _start(name, interpreters, variables, backend):
+    """Returns a worker of the first interpreter that has the library, and its versions; raises the last error."""
     for interpreter in interpreters:
         worker = measuring.Worker([interpreter, sys.argv[0], "--worker", name], variables)
         try:
             return worker, worker.ask("start", backend)
         except measuring.WorkerError as error:
             worker.close()
-            said = error
-    raise said
+            last = error
+    raise last
 
 
 def about(results):
-    """Lines on what was compared."""
+    """Yields lines on the libraries compared."""
     for name, versions in results["versions"].items():
         yield f"{name}: {', '.join(f'{module} {version}' for module, version in versions.items())}"
     yield from (f"{name} is missing: {why}" for name, why in results["missing"].items())
