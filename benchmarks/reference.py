@@ -232,7 +232,7 @@ def _halve(image, spatial_ndim):
 def scale_dissimilarities(x, y, data_range, scales, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - contrast · structure of each scale, of the last 1 - SSIM: a list of (*batch, channels)."""
     convention = dataclasses.replace(convention, downsample=None)
-    found = []
+    x, y, found = np.asarray(x, np.float64), np.asarray(y, np.float64), []
     for scale in range(scales):
         a, b, m = prepare(x, y, mask, convention, spatial_ndim)
         luminance, contrast_structure = map_terms(a, b, m, data_range, convention, spatial_ndim)

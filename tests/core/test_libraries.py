@@ -1,8 +1,9 @@
-"""Against the libraries themselves, run live at their own defaults, and the values of the original MATLAB code."""
+"""SSIM against TensorFlow and scikit-image, run here with their own options."""
 
 import numpy as np
 import pytest
-import truth
+from marks import slow, slow_except
+from pictures import noisy, photograph
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform, conventions
@@ -11,12 +12,14 @@ PICTURES = ("astronaut", "camera", "coffee", "moon", "page", "rocket")
 
 
 def pairs():
+    """Yields pairs of three shapes."""
     rng = np.random.default_rng(0)
     for size in ((64, 64, 3), (51, 77, 1), (11, 30, 4)):
         x = rng.random(size, np.float32)
         yield x, np.clip(x + 0.2 * rng.standard_normal(size), 0, 1).astype(np.float32)
 
 
+@slow
 def test_tensorflow_on_noise():
     tf = pytest.importorskip("tensorflow")
     for x, y in pairs():
@@ -29,16 +32,18 @@ def test_tensorflow_on_noise():
         np.testing.assert_allclose(jaxssim.ssim(x, y, data_range=1.0, convention=convention), expected, atol=5e-6)
 
 
+@slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_tensorflow_on_photographs(name):
     tf = pytest.importorskip("tensorflow")
-    x, y = truth.noisy(truth.photograph(name), np.random.default_rng(0))
+    x, y = noisy(photograph(name), np.random.default_rng(0))
     expected = tf.image.ssim(x, y, 1.0).numpy()
     np.testing.assert_allclose(
         jaxssim.ssim(x, y, data_range=1.0, convention=conventions.TENSORFLOW), expected, atol=5e-5
     )
 
 
+@slow
 def test_tensorflow_batches_and_maps():
     tf = pytest.importorskip("tensorflow")
     x, y = np.random.default_rng(0).random((2, 2, 3, 30, 40, 3), np.float32)
@@ -48,7 +53,7 @@ def test_tensorflow_batches_and_maps():
     np.testing.assert_allclose(jaxssim.ssim_map(x, y, data_range=1.0).mean(-1), expected, atol=2e-5)
 
 
-def assert_as_scikit_image(x, y, data_range, convention, *, map_error=2e-6, **options):
+def assert_equal_to_scikit_image(x, y, data_range, convention, *, map_error=2e-6, **options):
     metrics = pytest.importorskip("skimage.metrics")
     wide = (x, y) if x.dtype.kind == "u" else (x.astype(np.float64), y.astype(np.float64))
     value, similarity = metrics.structural_similarity(*wide, data_range=data_range, full=True, **options)
@@ -60,7 +65,7 @@ def assert_as_scikit_image(x, y, data_range, convention, *, map_error=2e-6, **op
     np.testing.assert_allclose(jaxssim.ssim_map(x, y, **ours), similarity, atol=map_error)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", slow_except(["page"], PICTURES))
 @pytest.mark.parametrize(
     ("convention", "options"),
     [
@@ -80,25 +85,25 @@ def assert_as_scikit_image(x, y, data_range, convention, *, map_error=2e-6, **op
 )
 def test_scikit_image_on_photographs(name, convention, options):
     pytest.importorskip("skimage")
-    x, y = truth.noisy(truth.photograph(name), np.random.default_rng(0))
-    assert_as_scikit_image(x, y, 1.0, convention, channel_axis=-1, **options)
+    x, y = noisy(photograph(name), np.random.default_rng(0))
+    assert_equal_to_scikit_image(x, y, 1.0, convention, channel_axis=-1, **options)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_scikit_image_on_integers(dtype):
+def test_scikit_image_on_integer_types(dtype):
     rng = np.random.default_rng(0)
     limit = np.iinfo(dtype).max
     x = rng.integers(0, limit, (60, 45, 3), dtype, endpoint=True)
     y = np.clip(x + rng.normal(0, limit / 9, x.shape), 0, limit).astype(dtype)
-    assert_as_scikit_image(x, y, limit, conventions.SKIMAGE, channel_axis=-1)
-    assert_as_scikit_image(x[..., 0], y[..., 0], limit, conventions.SKIMAGE_GAUSSIAN, gaussian_weights=True)
+    assert_equal_to_scikit_image(x, y, limit, conventions.SKIMAGE, channel_axis=-1)
+    assert_equal_to_scikit_image(x[..., 0], y[..., 0], limit, conventions.SKIMAGE_GAUSSIAN, gaussian_weights=True)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_scikit_image_on_signals_and_volumes(ndim):
     x, y = np.random.default_rng(0).random((2, *(40, 21, 19)[:ndim]), np.float32)
-    assert_as_scikit_image(x, y, 1.0, conventions.SKIMAGE)
-    assert_as_scikit_image(x, y, 1.0, conventions.SKIMAGE_GAUSSIAN, gaussian_weights=True)
+    assert_equal_to_scikit_image(x, y, 1.0, conventions.SKIMAGE)
+    assert_equal_to_scikit_image(x, y, 1.0, conventions.SKIMAGE_GAUSSIAN, gaussian_weights=True)
 
 
 def test_scikit_image_with_channels_first():
@@ -107,10 +112,3 @@ def test_scikit_image_with_channels_first():
     value = metrics.structural_similarity(x.astype(np.float64), y.astype(np.float64), data_range=1.0, channel_axis=0)
     ours = jaxssim.ssim(x, y, data_range=1.0, convention=conventions.SKIMAGE, channel_axis=-3)
     np.testing.assert_allclose(ours, value, atol=2e-7)
-
-
-@pytest.mark.parametrize("pair", truth.reference_values(), ids=lambda pair: pair["distorted"])
-def test_the_original_matlab_code(pair):
-    image = pytest.importorskip("PIL.Image")
-    x, y = (np.asarray(image.open(truth.SHARED / "reference" / pair[key])) for key in ("reference", "distorted"))
-    np.testing.assert_allclose(jaxssim.ssim(x, y, channel_axis=None), pair["ssim_wang2004"], atol=1e-6)
