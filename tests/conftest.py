@@ -1,10 +1,11 @@
-"""Four devices on a machine that has one CPU, so that the tests of sharding run everywhere; room for all programs."""
+"""Settings of all tests: four virtual devices on CPU, and a limit on the programs that stay compiled."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+# Tests of sharding run on any machine.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 
 MAPS = Path("/proc/self/maps")
@@ -12,7 +13,7 @@ MAPS = Path("/proc/self/maps")
 
 @pytest.fixture(autouse=True)
 def _forget_compiled_programs():
-    """Each takes a hundred memory maps, and Linux gives a process 65,530: past a thousand tests it would crash."""
+    """Frees compiled programs: each takes a hundred memory maps, of which Linux allows a process 65,530."""
     import jax
 
     yield

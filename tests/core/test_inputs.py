@@ -1,4 +1,4 @@
-"""Every error of the contract, and that it names what to pass."""
+"""Errors for invalid arguments: each message says what to pass instead."""
 
 import re
 
@@ -27,50 +27,50 @@ class TestEveryMetric:
             metric(IMAGE, IMAGE[None], data_range=1.0)
 
     @pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.float32, np.float64])
-    def test_no_data_range_for_floats(self, metric, dtype):
+    def test_missing_data_range_of_float_images(self, metric, dtype):
         with raises("data_range must be given", str(np.dtype(dtype)), "1.0"):
             metric(IMAGE.astype(dtype), IMAGE.astype(dtype))
 
     @pytest.mark.parametrize("data_range", [0, -1.0, np.nan, np.inf, 1e39, 1e-39, np.asarray([0.0]), "jax"])
-    def test_a_data_range_that_is_not_positive(self, metric, data_range):
+    def test_data_range_that_is_not_positive_and_finite(self, metric, data_range):
         data_range = jnp.float32(-2) if isinstance(data_range, str) else data_range
         with raises("data_range must be positive and finite", "got"):
             metric(IMAGE[None], IMAGE[None], data_range=data_range)
 
     @pytest.mark.parametrize("data_range", [1j, True, "255"])
-    def test_a_data_range_that_is_no_number(self, metric, data_range):
+    def test_data_range_that_is_not_a_number(self, metric, data_range):
         with raises("data_range must be a real number"):
             metric(IMAGE, IMAGE, data_range=data_range)
 
     @pytest.mark.parametrize("shape", [(2,), (3, 1), (4, 3)])
-    def test_a_data_range_that_does_not_broadcast(self, metric, shape):
+    def test_data_range_that_does_not_broadcast_to_the_batch(self, metric, shape):
         batch = np.zeros((3, 16, 16, 3), np.float32)
         with raises("data_range has shape", str(shape), "(3,)"):
             metric(batch, batch, data_range=np.ones(shape))
 
     @pytest.mark.parametrize("dtype", [np.complex64, np.int64, np.int32, np.int8, np.uint32, bool, np.longdouble])
-    def test_types_that_are_not_images(self, metric, dtype):
+    def test_unsupported_image_types(self, metric, dtype):
         with raises("x has type", str(np.dtype(dtype)), "pass uint8"):
             metric(IMAGE.astype(dtype), IMAGE.astype(dtype), data_range=1.0)
         with raises("y has type", str(np.dtype(dtype))):
             metric(IMAGE, IMAGE.astype(dtype), data_range=1.0)
 
     @pytest.mark.parametrize("other", [np.float32, np.uint16])
-    def test_types_that_do_not_go_together(self, metric, other):
+    def test_integer_images_with_images_of_another_type(self, metric, other):
         with raises("x has type uint8", f"y has type {np.dtype(other)}", "convert"):
             metric(IMAGE.astype(np.uint8), IMAGE.astype(other), data_range=255)
 
     @pytest.mark.parametrize("spatial_ndim", [0, 4, None, "2", 2.0, True])
-    def test_spatial_ndim(self, metric, spatial_ndim):
+    def test_invalid_spatial_ndim(self, metric, spatial_ndim):
         with raises("spatial_ndim must be 1", repr(spatial_ndim)):
             metric(IMAGE, IMAGE, data_range=1.0, spatial_ndim=spatial_ndim)
 
     @pytest.mark.parametrize("channel_axis", [0, 2, -4, 1.5, "last"])
-    def test_channel_axis(self, metric, channel_axis):
+    def test_invalid_channel_axis(self, metric, channel_axis):
         with raises("channel_axis must be None or count from the end", repr(channel_axis)):
             metric(IMAGE, IMAGE, data_range=1.0, channel_axis=channel_axis)
 
-    def test_a_last_axis_too_long_for_channels(self, metric):
+    def test_long_last_axis_needs_an_explicit_channel_axis(self, metric):
         stack = np.zeros((32, 28, 28), np.float32)
         with raises("channel_axis was left to its default", "28", "channel_axis=None"):
             metric(stack, stack, data_range=1.0)
@@ -83,16 +83,16 @@ class TestEveryMetric:
         with raises("(16,)", "at least 2 axes", "smaller spatial_ndim"):
             metric(IMAGE[0, :, 0], IMAGE[0, :, 0], data_range=1.0, channel_axis=None)
 
-    def test_no_pixels(self, metric):
+    def test_images_without_pixels(self, metric):
         for empty in (IMAGE[:0], IMAGE[..., :0]):
             with raises(str(empty.shape), "no pixels"):
                 metric(empty, empty, data_range=1.0)
 
-    def test_either_byte_order(self, metric):
+    def test_both_byte_orders(self, metric):
         other = IMAGE.astype(IMAGE.dtype.newbyteorder())
         np.testing.assert_array_equal(metric(other, other, data_range=1.0), metric(IMAGE, IMAGE, data_range=1.0))
 
-    def test_what_numpy_takes_is_taken(self, metric):
+    def test_nested_lists_are_accepted(self, metric):
         nested = (IMAGE[..., 0] + 0.5).tolist()
         np.testing.assert_array_equal(
             metric(nested, nested, data_range=1, channel_axis=None),
@@ -107,13 +107,13 @@ class TestWindowed:
             metric(IMAGE[:10], IMAGE[:10], data_range=1.0)
 
     @pytest.mark.parametrize("convention", ["skimage", None, Gaussian()])
-    def test_a_convention_that_is_none(self, metric, convention):
+    def test_convention_of_wrong_type(self, metric, convention):
         with raises("convention must be a jaxssim.Convention", repr(convention), "jaxssim.conventions"):
             metric(IMAGE, IMAGE, data_range=1.0, convention=convention)
 
 
 @pytest.mark.parametrize("metric", PAIRWISE)
-def test_errors_without_a_data_range(metric):
+def test_errors_of_metrics_without_data_range(metric):
     with raises("x and y must have the same shape"):
         metric(IMAGE, IMAGE[None])
     with raises("x has type int64"):
@@ -141,17 +141,17 @@ def test_errors_without_a_data_range(metric):
         (lambda: Convention(window=Uniform(1), covariance="sample"), ("covariance", "more than one pixel")),
     ],
 )
-def test_conventions_and_windows_check_themselves(make, words):
+def test_invalid_conventions_and_windows(make, words):
     with raises(*words):
         make()
 
 
-def test_errors_come_before_tracing():
+def test_errors_are_raised_while_tracing():
     with raises("data_range must be given"):
         jax.jit(jaxssim.ssim)(IMAGE, IMAGE)
 
 
-def test_the_signature_shows_the_last_axis():
+def test_signature_shows_the_default_channel_axis():
     import inspect
 
     assert "channel_axis: int | None = -1" in str(inspect.signature(jaxssim.ssim))

@@ -8,7 +8,7 @@ import jaxssim
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_against_numpy_and_scikit_image(dtype):
+def test_values_equal_numpy_and_scikit_image(dtype):
     metrics = pytest.importorskip("skimage.metrics")
     rng = np.random.default_rng(0)
     x, y = (rng.integers(0, 255, (3, 40, 30, 3)).astype(dtype) for _ in range(2))
@@ -20,7 +20,7 @@ def test_against_numpy_and_scikit_image(dtype):
     np.testing.assert_allclose(jaxssim.psnr(x, y, data_range=data_range), expected, rtol=1e-6)
 
 
-def test_a_mean_over_millions():
+def test_mean_of_millions_of_pixels():
     rng = np.random.default_rng(0)
     x, y = rng.random((2, 2160, 1920, 3), np.float32)
     difference = x.astype(np.float64) - y
@@ -28,19 +28,19 @@ def test_a_mean_over_millions():
     np.testing.assert_allclose(jaxssim.mae(x, y), np.abs(difference).mean(), rtol=1e-6)
 
 
-def test_identical_images():
+def test_values_of_identical_images():
     x = np.random.default_rng(0).random((8, 8, 3), np.float32)
     assert jaxssim.mse(x, x) == jaxssim.mae(x, x) == 0
     assert jaxssim.psnr(x, x, data_range=1.0) == np.inf
 
 
-def test_psnr_of_huge_images_stays_finite():
+def test_psnr_of_huge_values_is_finite():
     x, y = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     expected = jaxssim.psnr(x, y, data_range=1.0)
     np.testing.assert_allclose(jaxssim.psnr(x * 1e25, y * 1e25, data_range=1e25), expected, rtol=1e-5)
 
 
-def test_any_axes():
+def test_batches_of_volumes_and_channel_axes():
     x, y = np.random.default_rng(0).random((2, 4, 3, 8, 9, 10), np.float32)
     assert jaxssim.mse(x, y, spatial_ndim=3, channel_axis=None).shape == (4, 3)
     np.testing.assert_allclose(
@@ -49,12 +49,12 @@ def test_any_axes():
 
 
 @pytest.mark.parametrize("scale", [1e-11, 1e-20, 1e20])
-def test_psnr_of_errors_of_any_size(scale):
+def test_psnr_and_its_derivatives_for_errors_of_any_size(scale):
     x, y = np.random.default_rng(0).random((2, 12, 11, 1))
     a, b = np.float32(scale * x), np.float32(scale * y)
     expected = -10 * np.log10(((np.float64(a) - np.float64(b)) ** 2).mean())
     psnr = lambda a, b: jaxssim.psnr(a, b, data_range=1.0)  # noqa: E731
     np.testing.assert_allclose(psnr(a, b), expected, rtol=1e-6)
     assert np.isfinite(jax.grad(psnr)(a, b)).all()
-    if scale > 1e-15:  # the curvature of smaller ones is beyond float32
+    if scale > 1e-15:  # the second derivative of smaller errors overflows float32
         assert np.isfinite(jax.hessian(psnr)(a, b)).all()

@@ -1,4 +1,4 @@
-"""What holds for every pair of images."""
+"""Properties that hold for every pair of images."""
 
 import dataclasses
 
@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
+from marks import slow
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform
 
-# A handful of shapes, types and conventions: each new one compiles.
-SHAPES = st.sampled_from([(13, 12, 3), (2, 1, 11, 17, 1)])
+# Few shapes, types and conventions, because each new one compiles.
+SHAPES = [(13, 12, 3), (2, 1, 11, 17, 1)]
 CONVENTIONS = st.sampled_from(
     [
         Convention(),
@@ -26,10 +27,10 @@ CONVENTIONS = st.sampled_from(
 
 
 @st.composite
-def pairs(draw):
-    """Two images of any scale, offset and likeness, their data range and a convention."""
+def pairs(draw, shapes=SHAPES):
+    """Draws two images of any scale, offset and likeness, and a convention."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = draw(SHAPES)
+    shape = draw(st.sampled_from(shapes))
     noise, other = rng.standard_normal((2, *shape))
     likeness = draw(st.sampled_from([-1.0, -0.5, 0.0, 0.9, 0.999999, 1.0]))
     offsets = draw(st.tuples(*[st.sampled_from([0.0, 1.0, -3.0, 1e4])] * 2))
@@ -39,13 +40,16 @@ def pairs(draw):
     return x.astype(np.float32), y.astype(np.float32), draw(CONVENTIONS)
 
 
+TYPES = ["float32", "float16", "uint8", "uint16", ml_dtypes.bfloat16]
+
+
 @st.composite
-def small_pairs(draw):
-    """Two images of any type, within some data ranges of 0, and their data range."""
+def typed_pairs(draw, types=TYPES, shapes=((18, 21, 3), (4, 19, 18, 1))):
+    """Draws two images within their data range, and the data range."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dtype = np.dtype(draw(st.sampled_from(["float32", "float16", "uint8", "uint16", ml_dtypes.bfloat16])))
+    dtype = np.dtype(draw(st.sampled_from(types)))
     data_range = np.iinfo(dtype).max if dtype.kind == "u" else 1.0
-    x, other = rng.random((2, *draw(st.sampled_from([(18, 21, 3), (4, 19, 18, 1)]))))
+    x, other = rng.random((2, *draw(st.sampled_from(shapes))))
     y = np.clip(draw(st.sampled_from([1.0, 0.7, 0.0, -1.0])) * (x - 0.5) + 0.5 + 0.2 * (other - 0.5), 0, 1)
     return (x * data_range).astype(dtype), (y * data_range).astype(dtype), float(data_range)
 
@@ -59,13 +63,25 @@ FAMILY = {
 
 
 @pytest.mark.parametrize("name", FAMILY)
+@settings(deadline=None, max_examples=8)
+@given(typed_pairs(types=["float32"], shapes=[(4, 19, 18, 1)]))
+def test_metrics_of_float32_batches(name, pair):
+    assert_properties(FAMILY[name], *pair, lowest=-1 if name == "ssim" else 0)
+
+
+@slow
+@pytest.mark.parametrize("name", FAMILY)
 @settings(deadline=None, max_examples=30)
-@given(small_pairs())
-def test_each_of_the_family(name, pair):
-    metric, (x, y, data_range) = FAMILY[name], pair
+@given(typed_pairs())
+def test_metrics_of_all_types(name, pair):
+    assert_properties(FAMILY[name], *pair, lowest=-1 if name == "ssim" else 0)
+
+
+def assert_properties(metric, x, y, data_range, lowest):
+    """Asserts range, symmetry, identity, and equal values for every transform."""
     values = metric(x, y, data_range)
     assert values.dtype == np.float32
-    assert values.min() >= (-1 if name == "ssim" else 0)
+    assert values.min() >= lowest
     assert values.max() <= 1
     np.testing.assert_allclose(metric(y, x, data_range), values, atol=4e-7)
     np.testing.assert_array_equal(metric(x, x, data_range), np.ones_like(values))
@@ -83,10 +99,21 @@ def test_each_of_the_family(name, pair):
         assert all(np.isfinite(np.float32(gradient)).all() for gradient in gradients)
 
 
+@settings(deadline=None, max_examples=30)
+@given(pairs(shapes=SHAPES[:1]))
+def test_ssim_is_bounded_symmetric_and_one_for_equal_images(pair):
+    assert_bounded_symmetric_and_one_for_equal_images(*pair)
+
+
+@slow
 @settings(deadline=None, max_examples=100)
 @given(pairs())
-def test_bounded_symmetric_and_one_for_identity(pair):
-    x, y, convention = pair
+def test_ssim_of_batches_is_bounded_symmetric_and_one_for_equal_images(pair):
+    assert_bounded_symmetric_and_one_for_equal_images(*pair)
+
+
+def assert_bounded_symmetric_and_one_for_equal_images(x, y, convention):
+    """Asserts these properties of `ssim`, `ssim_map` and `dssim`."""
     options = dict(data_range=1.0, convention=convention)
     value, similarity = jaxssim.ssim(x, y, **options), jaxssim.ssim_map(x, y, **options)
     assert np.isfinite(value).all()
@@ -100,9 +127,10 @@ def test_bounded_symmetric_and_one_for_identity(pair):
     assert (jaxssim.dssim(x, y, **options) >= 0).all()
 
 
+@slow
 @settings(deadline=None, max_examples=30)
 @given(pairs())
-def test_blind_to_channel_order_and_flips(pair):
+def test_ssim_is_invariant_to_channel_order_and_flips(pair):
     x, y, convention = pair
     options = dict(data_range=1.0, convention=convention)
     value = jaxssim.ssim(x, y, **options)
@@ -114,9 +142,10 @@ def test_blind_to_channel_order_and_flips(pair):
         np.testing.assert_allclose(jaxssim.ssim(same(x), same(y), **options), value, atol=5e-7)
 
 
+@slow
 @settings(deadline=None, max_examples=30)
 @given(pairs(), st.integers(0, 2))
-def test_the_map_shifts_with_the_image(pair, shift):
+def test_map_of_a_crop_is_the_crop_of_the_map(pair, shift):
     x, y, convention = pair
     convention = dataclasses.replace(convention, window=Uniform(3), padding="valid")
     options = dict(data_range=1.0, convention=convention)
@@ -127,7 +156,7 @@ def test_the_map_shifts_with_the_image(pair, shift):
 
 @settings(deadline=None, max_examples=30)
 @given(st.floats(0.01, 100), st.integers(0, 99))
-def test_only_the_ratio_to_the_data_range_matters(scale, seed):
+def test_ssim_depends_on_the_ratio_of_values_to_data_range(scale, seed):
     x, y = np.random.default_rng(seed).random((2, 13, 12, 3), np.float32)
     expected = jaxssim.ssim(x, y, data_range=1.0)
     np.testing.assert_allclose(jaxssim.ssim(x * scale, y * scale, data_range=scale), expected, atol=1e-6)
