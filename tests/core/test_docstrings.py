@@ -30,10 +30,7 @@ DIFFERENT = {
     ("psnr", "mask"),
     ("steerable_pyramid", "x"),
 }
-BANNED = (
-    *("is had", "be had", "are had", "that is none", "so many", "be it", "kin take", "that it wants", "for it alone"),
-    *("of its own kind", "anew", "heretofore", "thereof", "wherefrom"),
-)
+BANNED = ("is had", "are had", "be had", "that is none", "that are none", "so many", "kin take", "for it alone", "anew")
 
 
 def sections(docstring):
