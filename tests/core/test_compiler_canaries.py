@@ -57,7 +57,7 @@ on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the library 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_compilation_cache():
-    """Compiles every program anew: programs read from a persistent cache may lack their text and memory analysis."""
+    """Compiles every program again: programs read from a persistent cache may lack their text and memory analysis."""
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
     jax.clear_caches()

@@ -79,9 +79,7 @@ def test_pixels_outside_change_no_bit_of_maps(ndim):
 DTYPES = [bool, np.int32, np.uint8, np.float16, np.float32, np.float64]
 
 
-@pytest.mark.parametrize(
-    ("ndim", "dtype"), slow_except([(2, bool), (2, np.float32)], list(itertools.product([2, 3], DTYPES)))
-)
+@pytest.mark.parametrize(("ndim", "dtype"), slow_except([(2, bool)], list(itertools.product([2, 3], DTYPES))))
 def test_mask_of_ones_equals_no_mask(ndim, dtype):
     x, y = images(ndim)
     options = dict(data_range=1.0, convention=SMALL, spatial_ndim=ndim)
@@ -135,7 +133,7 @@ def test_each_image_and_channel_may_have_its_own_mask():
     np.testing.assert_allclose(moved, values, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", slow_except(["ssim_loss", "ms_ssim_l1_loss"], list(LOSSES)))
 def test_loss_under_an_empty_mask_is_zero(name):
     x, y = images(2)
     loss = functools.partial(LOSSES[name], data_range=1.0, mask=np.zeros(x.shape[1:-1]))
@@ -180,14 +178,14 @@ def test_map_is_one_where_images_are_equal():
     assert (similarity[:, 26:] != 1).any()
 
 
-@pytest.mark.parametrize("name", slow_except(["ssim_loss"], list(LOSSES)))
-def test_derivatives_to_second_order(name):
+@pytest.mark.parametrize(("order", "name"), slow_except([(1, "ssim_loss")], list(itertools.product([1, 2], LOSSES))))
+def test_derivatives(order, name):
     with jax.enable_x64(True):
         x, y = np.random.default_rng(0).random((2, 11, 10, 2))
         weight = np.random.default_rng(1).random((11, 10)) * (np.random.default_rng(2).random((11, 10)) < 0.7)
         loss = functools.partial(LOSSES[name], data_range=1.0, mask=weight)
         y = 0.8 * x + 0.2 * y
-        check_grads(loss, (x, y), order=2, modes=("rev",), eps=1e-6)
+        check_grads(loss, (x, y), order=order, modes=("rev",), eps=1e-6)
         check_grads(lambda x: loss(x, y), (x,), order=1, modes=("rev",), eps=1e-6)
         check_grads(lambda y: loss(x, y), (y,), order=1, modes=("rev",), eps=1e-6)
 
