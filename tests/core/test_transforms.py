@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl.testing import parameterized
 from compilations import count_compilations
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -34,9 +33,6 @@ METRICS = {
 }
 
 
-FAST = ("ssim", "ssim_map", "psnr", "mse", "mae")
-
-
 def batch(*shape):
     x, y = np.random.default_rng(0).random((2, *shape), np.float32)
     return jnp.asarray(x), jnp.asarray((x + y) / 2)
@@ -55,30 +51,18 @@ LOSSES = {
 }
 
 
-class TestVariants(chex.TestCase):
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(*((name, METRICS[name]) for name in FAST))
-    def test_jit_eager_vmap_and_loop_agree(self, metric):
-        self.check(metric)
-
-    @slow
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(*((name, METRICS[name]) for name in METRICS if name not in FAST))
-    def test_jit_eager_vmap_and_loop_agree_for_other_metrics(self, metric):
-        self.check(metric)
-
-    def check(self, metric):
-        """Asserts that all ways to call the metric give the same values."""
-        x, y = batch(3, 24, 21, 3)
-        metric = self.variant(metric)
-        values = metric(x, y)
-        assert values.shape[0] == 3
-        for i in range(3):
-            np.testing.assert_allclose(values[i], metric(x[i], y[i]), rtol=3e-6, atol=1e-7)
-        np.testing.assert_allclose(jax.vmap(metric)(x, y), values, rtol=3e-6, atol=1e-7)
-        np.testing.assert_allclose(
-            jax.vmap(metric, in_axes=(0, None))(x, y[0])[1], metric(x[1], y[0]), rtol=3e-6, atol=1e-7
-        )
+@pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize("name", slow_except(["ssim", "ssim_map", "psnr", "mse", "mae"], list(METRICS)))
+def test_batches_vmap_and_loops_agree(name, jitted):
+    x, y = batch(3, 24, 21, 3)
+    metric = jax.jit(METRICS[name]) if jitted else METRICS[name]
+    values = metric(x, y)
+    assert values.shape[0] == 3
+    for i in range(3):
+        np.testing.assert_allclose(values[i], metric(x[i], y[i]), rtol=3e-6, atol=1e-7)
+    np.testing.assert_allclose(jax.vmap(metric)(x, y), values, rtol=3e-6, atol=1e-7)
+    shared = jax.vmap(metric, in_axes=(0, None))(x, y[0])
+    np.testing.assert_allclose(shared[1], metric(x[1], y[0]), rtol=3e-6, atol=1e-7)
 
 
 def test_each_image_of_a_batch_gets_its_own_value():
