@@ -17,12 +17,10 @@ from pathlib import Path
 
 import measuring
 import numpy as np
-import peer_pairs
 import peers
-import reference
 import workers
 
-import jaxssim
+# Workers of other libraries may lack JAX: functions import what needs it.
 
 FOLDER = Path(__file__).parent
 REFLECTED = ("torchmetrics", "opencv-contrib")  # these average windows over the edge too; all others those inside
@@ -84,6 +82,10 @@ class Answers(workers.Answers):
 
 def exact_values(case):
     """Returns SSIM in float64: the mean of the windows inside, and of all windows of the reflected image."""
+    import reference
+
+    import jaxssim
+
     images = [array[0] for array in peers.arrays(case)[:2]]
     conventions = {"inside": jaxssim.conventions.WANG2004, "reflected": jaxssim.conventions.TORCHMETRICS}
     return {name: float(1 - reference.dissimilarity(*images, 1.0, which)) for name, which in conventions.items()}
@@ -92,6 +94,8 @@ def exact_values(case):
 def against_matlab(folder):
     """Yields the errors of each metric over all pairs for which the MATLAB code gives a real value."""
     from PIL import Image
+
+    import jaxssim
 
     shrinking = jaxssim.conventions.WANG_AUTODOWNSAMPLE
     metrics = {
@@ -113,6 +117,10 @@ def against_matlab(folder):
 
 def against_kept():
     """Yields the errors over all pairs of each convention whose library is in peer_values.json."""
+    import peer_pairs
+
+    import jaxssim
+
     kept = json.loads((FOLDER / "peer_values.json").read_text())
     pairs = {name: (x, y) for name, x, y in peer_pairs.pairs()}
     for peer, values in kept["values"].items():

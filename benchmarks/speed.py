@@ -63,8 +63,7 @@ class Row:
 PHOTOS, SCREEN, PATCHES = (8, 256, 256, 3), (1, 1080, 1920, 3), (64, 64, 64, 3)
 HEADLINE = [Row(work, shape) for shape in (PHOTOS, SCREEN, PATCHES) for work in ("forward", "gradient")]
 HEADLINE += [Row("gradient", PHOTOS, "ms_ssim")]
-ALSO = [Row("forward", PHOTOS, "ms_ssim", also=True)]
-ALSO += [Row(work, PHOTOS, also=True) for work in ("both", "jvp")]
+ALSO = [Row(*what, also=True) for what in (("forward", PHOTOS, "ms_ssim"), ("both", PHOTOS), ("jvp", PHOTOS))]
 ALSO += [
     Row(work, shape, **options, also=True)
     for shape, options in (
@@ -77,8 +76,6 @@ ALSO += [
     )
     for work in ("forward", "gradient")
 ]
-
-
 BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # the libraries measured for the rows of `ALSO`
 NOTES = """In brackets: a library's time divided by jaxssim's, or jaxssim's time divided by the limit. All follow Wang's
 definition, except torchmetrics and opencv-contrib, which include windows over the edge, and the rows with a uniform
@@ -100,10 +97,10 @@ class Answers(workers.Answers):
         Returns None where the library has no such function. Chooses how many calls make a burst.
         """
         self.call = None  # frees the arrays of the previous row
-        function = self.function(Row(**row | {"shape": tuple(row["shape"])}))
-        if function is None:
+        functions = self.function(Row(**row | {"shape": tuple(row["shape"])}))
+        if functions is None:
             return None
-        self.call, self.wait = function
+        self.call, self.wait = functions
         start = time.perf_counter()
         result = self.call()
         self.wait(result)
