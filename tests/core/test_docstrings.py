@@ -20,15 +20,10 @@ CLASSES["Average"] = jaxssim.metrics.Average
 SECTION = re.compile(r"^(Args|Returns|Raises|Example|Examples):$")
 # Arguments that mean something else in these functions, so that their lines may differ.
 DIFFERENT = {
-    ("frequency_masks", "height"),
+    *((name, "x") for name in ("cw_ssim", "cw_ssim_loss", "steerable_pyramid")),  # images only, no signals or volumes
+    *((name, "levels") for name in ("cw_ssim", "cw_ssim_loss")),  # what levels do to the value
     ("luma", "channel_axis"),
     ("luma", "data_range"),
-    ("ms_ssim", "convention"),
-    ("ms_ssim_l1_loss", "mask"),
-    ("ms_ssim_loss", "convention"),
-    ("pairwise", "channel_axis"),
-    ("psnr", "mask"),
-    ("steerable_pyramid", "x"),
 }
 BANNED = ("is had", "are had", "be had", "that is none", "that are none", "so many", "kin take", "for it alone", "anew")
 
