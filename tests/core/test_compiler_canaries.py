@@ -30,6 +30,7 @@ import pytest
 from jax import export
 from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import Convention, Gaussian
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # has no effect on the program; libtpu warns without it
     "TPU_LOG_DIR": "disabled",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -81,13 +82,23 @@ def temporary_images(function, *arrays):
 
 
 @on_cpu
-@pytest.mark.parametrize("shape", [(256, 256, 3), (512, 512, 1), (2, 256, 256, 3), (8, 256, 256, 3), (64, 64, 64, 3)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (8, 256, 256, 3),
+        *(
+            pytest.param(shape, marks=slow)
+            for shape in ((256, 256, 3), (512, 512, 1), (2, 256, 256, 3), (64, 64, 64, 3))
+        ),
+    ],
+)
 def test_gradient_needs_at_most_six_images_of_memory(shape):
     images = jax.ShapeDtypeStruct(shape, np.float32)
     needed = temporary_images(jax.value_and_grad(loss), images, images)
     assert needed <= 6, f"the gradient needs {needed:.1f} images: does it compute whole images in place of bands?"
 
 
+@slow
 @on_cpu
 @pytest.mark.parametrize("shape", [(32, 64, 64, 3), (64, 64, 64, 3), (16, 256, 256, 3)])
 @pytest.mark.parametrize("function", [loss, jax.value_and_grad(loss)], ids=["value", "gradient"])
@@ -97,6 +108,7 @@ def test_batches_need_at_most_six_images_of_memory(shape, function):
     assert needed < 6, f"the batch needs {needed:.1f} times its size: does one tile hold too many images?"
 
 
+@slow
 @on_cpu
 def test_memory_does_not_grow_with_height():
     def needed(function, height):
@@ -108,6 +120,7 @@ def test_memory_does_not_grow_with_height():
     assert needed(jax.value_and_grad(loss), 4096) < 6, "the gradient keeps whole images"
 
 
+@slow
 @pytest.mark.parametrize("masked", [False, True])
 def test_volume_needs_at_most_one_and_a_half_gibibytes(masked):
     def loss(x, y, mask=None):
@@ -176,12 +189,13 @@ SHARDED = {
 }
 
 
-@pytest.mark.parametrize("name", SHARDED)
+@pytest.mark.parametrize("name", slow_except(["ssim", "gradient of ssim"], list(SHARDED)))
 def test_four_cpus_send_nothing(name):
     sent = count_sent(mesh_of_four(), SHARDED[name], IMAGES, IMAGES)
     assert sent == {}, f"{name} sends {sent}: XLA no longer keeps the batch sharded; see the shardings in xla.py"
 
 
+@slow
 @on_cpu
 @pytest.mark.parametrize("name", ["ssim", "gradient of ssim"])
 def test_four_cpus_send_nothing_in_a_loop_over_tiles(name):
@@ -222,7 +236,7 @@ def compile_for_tpu(topology):
     print(json.dumps([values, parameters]))
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("topology", ["v5e:2x2", "v6e:2x2"])
 def test_tpus_send_no_images(topology):
     for name in ("libtpu", "flax", "grain", "optax", "orbax.checkpoint", "rich", "skimage", "tensorboardX", "tyro"):
@@ -240,7 +254,7 @@ def test_tpus_send_no_images(topology):
 # Programs for CUDA.
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", slow_except(["ssim", "gradient"], list(FUNCTIONS)))
 def test_program_for_cuda_has_only_portable_operations(name):
     exported = export.export(jax.jit(FUNCTIONS[name]), platforms=["cuda"])(IMAGES, IMAGES)
     assert exported.platforms == ("cuda",)

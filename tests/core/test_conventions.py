@@ -22,30 +22,36 @@ pytest.importorskip("skimage", reason="some pairs are photographs of scikit-imag
 FLOAT64 = 3e-7  # the library computes in float64, jaxssim in float32 within 2e-7
 
 
+SMALL, LARGE = (64, 64, 3), (521, 603, 1)
+
+
 @functools.cache
-def stacks(shrinking=False):
-    """Returns (names, x, y) for the pairs of each shape; few small ones for conventions that shrink large images."""
+def stacks(shapes=None):
+    """Returns (names, x, y) for the pairs of each shape, of all shapes by default."""
     groups = itertools.groupby(peer_pairs.pairs(), key=lambda pair: pair[1].shape)
-    chosen = (group for shape, group in groups if not shrinking or min(shape[:2]) >= 384 or shape == (64, 64, 3))
+    chosen = (group for shape, group in groups if shapes is None or shape in shapes)
     return [(names, np.stack(x), np.stack(y)) for names, x, y in (zip(*group, strict=True) for group in chosen)]
 
 
-def by_name(batched, shrinking=False):
+def by_name(batched, shapes=None):
     """Returns by name the value that a function of batches gives for each pair."""
     values = {}
-    for names, x, y in stacks(shrinking):
+    for names, x, y in stacks(shapes):
         values.update(zip(names, np.asarray(batched(x, y), np.float64).tolist(), strict=True))
     return values
 
 
 @functools.cache
-def values_of_jaxssim(convention):
-    return by_name(lambda x, y: jaxssim.ssim(x, y, convention=convention), convention.downsample is not None)
+def values_of_jaxssim(convention, shapes=None):
+    """Returns by name the values of jaxssim; of few small pairs under conventions that shrink only large ones."""
+    if shapes is None and convention.downsample is not None:
+        shapes = frozenset(x.shape[1:] for _, x, _ in stacks() if min(x.shape[1:3]) >= 384) | {SMALL}
+    return by_name(lambda x, y: jaxssim.ssim(x, y, convention=convention), shapes)
 
 
-def assert_agree(convention, expected, atol, median=FLOAT64):
+def assert_agree(convention, expected, atol, median=FLOAT64, shapes=None):
     """Asserts that all pairs are within `atol` of the library, and half of them within `median`."""
-    ours = values_of_jaxssim(convention)
+    ours = values_of_jaxssim(convention, shapes)
     errors = {name: abs(value - expected[name]) for name, value in ours.items()}
     worst, middle = max(errors, key=errors.get), float(np.median(list(errors.values())))
     print(f"\n{len(errors)} pairs, half within {middle:.1e}, all within {errors[worst]:.1e}: {worst!r}", end=" ")
@@ -77,23 +83,31 @@ def test_the_committed_values_belong_to_these_pairs():
     assert committed()["inputs"] == inputs, "the pairs changed: run benchmarks/peer_values.py again"
 
 
-@pytest.mark.parametrize(
-    ("convention", "peer", "atol"),
-    [
-        (conventions.TORCHMETRICS, "torchmetrics", FLOAT64),
-        # It rounds its weights to float32; with float64 weights passed as `win` it is exact.
-        (conventions.PYTORCH_MSSSIM, "pytorch-msssim", 2e-5),
-        (conventions.PYTORCH_MSSSIM, "pytorch-msssim, win of float64", FLOAT64),
-        (conventions.PIQ, "piq", FLOAT64),
-        # It adds 1e-12 to a denominator that is 9e-8 for two black images with max_val=1.
-        (conventions.KORNIA, "kornia", 1.2e-5),
-        (conventions.KORNIA, "kornia, max_val=255", FLOAT64),
-        # It computes E[x²] - E[x]² in float32 of values up to 255.
-        (conventions.OPENCV, "opencv", 5e-5),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
+PEERS = [
+    (conventions.TORCHMETRICS, "torchmetrics", FLOAT64),
+    # It rounds its weights to float32; with float64 weights passed as `win` it is exact.
+    (conventions.PYTORCH_MSSSIM, "pytorch-msssim", 2e-5),
+    (conventions.PYTORCH_MSSSIM, "pytorch-msssim, win of float64", FLOAT64),
+    (conventions.PIQ, "piq", FLOAT64),
+    # It adds 1e-12 to a denominator that is 9e-8 for two black images with max_val=1.
+    (conventions.KORNIA, "kornia", 1.2e-5),
+    (conventions.KORNIA, "kornia, max_val=255", FLOAT64),
+    # It computes E[x²] - E[x]² in float32 of values up to 255.
+    (conventions.OPENCV, "opencv", 5e-5),
+]
+each_peer = pytest.mark.parametrize(
+    ("convention", "peer", "atol"), PEERS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_torch_packages_and_opencv_by_committed_values(convention, peer, atol):
+
+
+@each_peer
+def test_torch_packages_and_opencv_for_two_shapes(convention, peer, atol):
+    assert_agree(convention, committed()["values"][peer], atol, shapes=frozenset({SMALL, LARGE}))
+
+
+@slow
+@each_peer
+def test_torch_packages_and_opencv_for_all_shapes(convention, peer, atol):
     assert_agree(convention, committed()["values"][peer], atol)
 
 
@@ -131,9 +145,16 @@ def test_dm_pix():
 
 
 def test_wang_autodownsample():
+    convention, shapes = conventions.WANG_AUTODOWNSAMPLE, frozenset({SMALL, LARGE})
+    expected = by_name(lambda x, y: 1 - reference.dissimilarity(x, y, 255, convention), shapes)
+    assert_agree(convention, expected, FLOAT64, shapes=shapes)
+
+
+@slow
+def test_wang_autodownsample_for_all_shapes():
     convention = conventions.WANG_AUTODOWNSAMPLE
-    expected = by_name(lambda x, y: 1 - reference.dissimilarity(x, y, 255, convention), shrinking=True)
-    assert_agree(conventions.WANG_AUTODOWNSAMPLE, expected, FLOAT64)
+    expected = by_name(lambda x, y: 1 - reference.dissimilarity(x, y, 255, convention))
+    assert_agree(convention, expected, FLOAT64)
 
 
 @slow

@@ -56,7 +56,8 @@ def test_loss_in_both_modes_to_second_order(spatial_ndim, covariance):
         check_grads(functools.partial(loss, **options), (x, y), order=2, modes=("fwd", "rev"), eps=1e-5)
 
 
-@pytest.mark.parametrize(("spatial_ndim", "covariance"), slow_except([(1, "sample")], SPACES))
+@slow
+@pytest.mark.parametrize(("spatial_ndim", "covariance"), SPACES)
 def test_map_in_both_modes_to_second_order(spatial_ndim, covariance):
     with jax.enable_x64(True):
         (x, y), options = case_of(spatial_ndim, covariance)
@@ -89,7 +90,10 @@ def test_pointwise_metrics_in_both_modes(metric):
     assert np.isfinite(jax.grad(metric)(np.float32(x), np.float32(x))).all()
 
 
-@pytest.mark.parametrize("convention", [conventions.WANG2004, conventions.SKIMAGE], ids=["wang", "skimage"])
+@pytest.mark.parametrize(
+    "convention",
+    [pytest.param(conventions.WANG2004, id="wang"), pytest.param(conventions.SKIMAGE, id="skimage", marks=slow)],
+)
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_are_finite_and_equal_to_float64(name, convention):
     """Compares the gradients by both images, and by each alone, which use other code."""
@@ -119,6 +123,7 @@ def test_hessians_and_jacobians_are_finite(name):
     assert np.isfinite(similarity).all()
 
 
+@slow
 def test_hessian_at_identical_images_equals_float64():
     x = np.random.default_rng(0).random((7, 6, 1))
     hessian = jax.hessian(functools.partial(loss, convention=SMALL))

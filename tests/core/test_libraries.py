@@ -65,7 +65,8 @@ def assert_equal_to_scikit_image(x, y, data_range, convention, *, map_error=2e-6
     np.testing.assert_allclose(jaxssim.ssim_map(x, y, **ours), similarity, atol=map_error)
 
 
-@pytest.mark.parametrize("name", slow_except(["page"], PICTURES))
+@slow
+@pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize(
     ("convention", "options"),
     [
@@ -89,7 +90,7 @@ def test_scikit_image_on_photographs(name, convention, options):
     assert_equal_to_scikit_image(x, y, 1.0, convention, channel_axis=-1, **options)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("dtype", slow_except([np.uint8], [np.uint8, np.uint16]))
 def test_scikit_image_on_integer_types(dtype):
     rng = np.random.default_rng(0)
     limit = np.iinfo(dtype).max
@@ -99,7 +100,7 @@ def test_scikit_image_on_integer_types(dtype):
     assert_equal_to_scikit_image(x[..., 0], y[..., 0], limit, conventions.SKIMAGE_GAUSSIAN, gaussian_weights=True)
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", slow_except([1, 2], [1, 2, 3]))
 def test_scikit_image_on_signals_and_volumes(ndim):
     x, y = np.random.default_rng(0).random((2, *(40, 21, 19)[:ndim]), np.float32)
     assert_equal_to_scikit_image(x, y, 1.0, conventions.SKIMAGE)

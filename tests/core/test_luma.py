@@ -61,7 +61,7 @@ def test_the_protocol_of_super_resolution():
 METRICS = ["ssim", "dssim", "ssim_map", "psnr", "mse", "mae", "ms_ssim"]
 
 
-@pytest.mark.parametrize("name", slow_except(["ssim", "psnr", "mse", "mae", "ms_ssim"], METRICS))
+@pytest.mark.parametrize("name", slow_except(["ssim", "mse"], METRICS))
 @pytest.mark.parametrize(("shape", "axes"), [((2, 40, 44, 3), {}), ((3, 40, 44), {"channel_axis": -3})])
 def test_crop_border_equals_cropped_images(name, shape, axes):
     x, y = np.random.default_rng(0).random((2, *shape), np.float32)

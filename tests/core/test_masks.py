@@ -35,8 +35,13 @@ def inside(ndim, share=0.7):
     return np.random.default_rng(1).random(SHAPES[ndim][1:-1]) < share
 
 
-@pytest.mark.parametrize("kind", ["bool", "weights", "sparse"])
-@pytest.mark.parametrize("ndim", [2, 3])
+KINDS = ["bool", "weights", "sparse"]
+
+
+@pytest.mark.parametrize(
+    ("ndim", "kind"),
+    slow_except([(2, "bool"), (2, "weights"), (3, "sparse")], list(itertools.product([2, 3], KINDS))),
+)
 def test_values_and_maps_equal_the_reference(ndim, kind):
     x, y = images(ndim)
     weight = inside(ndim, 0.02 if kind == "sparse" else 0.7).astype(np.float64)

@@ -43,6 +43,7 @@ def test_components_of_photographs(name):
         assert values.max() <= 1
 
 
+@slow
 def test_components_have_the_shape_of_the_map():
     x, y = np.random.default_rng(0).random((2, 2, 30, 28, 3), np.float32)
     for options in (dict(convention=conventions.SKIMAGE), dict(crop_border=3), dict(mask=np.ones((30, 28), bool))):
