@@ -102,7 +102,7 @@ each_peer = pytest.mark.parametrize(
 
 @each_peer
 def test_torch_packages_and_opencv_for_two_shapes(convention, peer, atol):
-    assert_agree(convention, committed()["values"][peer], atol, shapes=frozenset({SMALL, LARGE}))
+    assert_agree(convention, committed()["values"][peer], atol, median=atol, shapes=frozenset({SMALL, LARGE}))
 
 
 @slow

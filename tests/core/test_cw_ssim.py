@@ -37,12 +37,12 @@ class TestValues:
     @pytest.mark.parametrize(
         ("shape", "options"),
         [
-            ((64, 64), {}),
-            ((49, 53), {}),
             ((51, 64), {"guard": 5}),
             ((97, 50), {"k": 30.0}),
-            ((50, 48), {"orientations": 1}),
             ((53, 49), {"orientations": 5, "levels": 2, "guard": 2}),
+            pytest.param((64, 64), {}, marks=slow),
+            pytest.param((49, 53), {}, marks=slow),
+            pytest.param((50, 48), {"orientations": 1}, marks=slow),
         ],
         ids=str,
     )

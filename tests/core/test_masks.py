@@ -40,7 +40,7 @@ KINDS = ["bool", "weights", "sparse"]
 
 @pytest.mark.parametrize(
     ("ndim", "kind"),
-    slow_except([(2, "bool"), (2, "weights"), (3, "sparse")], list(itertools.product([2, 3], KINDS))),
+    slow_except([(2, "weights"), (3, "sparse")], list(itertools.product([2, 3], KINDS))),
 )
 def test_values_and_maps_equal_the_reference(ndim, kind):
     x, y = images(ndim)
@@ -58,7 +58,7 @@ def test_values_and_maps_equal_the_reference(ndim, kind):
 CASES = list(itertools.product([2, 3], LOSSES))
 
 
-@pytest.mark.parametrize(("ndim", "name"), slow_except([(2, "ssim_loss"), (2, "ms_ssim_l1_loss")], CASES))
+@pytest.mark.parametrize(("ndim", "name"), slow_except([(2, "ssim_loss")], CASES))
 def test_pixels_outside_change_no_bit_of_losses_and_gradients(ndim, name):
     (x, y), mask = images(ndim), inside(ndim)
     loss = functools.partial(LOSSES[name], data_range=1.0, spatial_ndim=ndim, mask=mask)
@@ -138,7 +138,7 @@ def test_each_image_and_channel_may_have_its_own_mask():
     np.testing.assert_allclose(moved, values, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", slow_except(["ssim_loss", "ms_ssim_l1_loss"], list(LOSSES)))
+@pytest.mark.parametrize("name", slow_except(["ssim_loss"], list(LOSSES)))
 def test_loss_under_an_empty_mask_is_zero(name):
     x, y = images(2)
     loss = functools.partial(LOSSES[name], data_range=1.0, mask=np.zeros(x.shape[1:-1]))

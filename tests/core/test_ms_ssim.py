@@ -45,7 +45,7 @@ def test_tensorflow_with_other_windows_and_weights():
 
 
 @pytest.mark.parametrize("amount", [1e-4, 0.05, 0.5])
-@pytest.mark.parametrize("shape", [(41,), (33, 30), (17, 19, 24)])
+@pytest.mark.parametrize("shape", [(33, 30), pytest.param((41,), marks=slow), pytest.param((17, 19, 24), marks=slow)])
 def test_values_equal_the_reference_also_near_zero(shape, amount):
     x, y = pair(*shape, 2, amount=amount)
     weights = (0.2, 0.5, 0.3)
@@ -61,6 +61,7 @@ def test_one_scale_equals_ssim():
     np.testing.assert_allclose(ours, jaxssim.ssim(x, y, data_range=1.0), atol=2e-7)
 
 
+@slow
 def test_downsampling_of_the_convention_is_ignored():
     x, y = pair(400, 410, 1)
     ours = jaxssim.ms_ssim(x, y, data_range=1.0, convention=conventions.PIQ)

@@ -55,7 +55,7 @@ def by_map(x, y, **options):
     return values[:, rim : values.shape[1] - rim, rim : values.shape[2] - rim].mean() if rim else values.mean()
 
 
-@pytest.mark.parametrize("case", slow_except(["just above one tile", "sample covariance"], list(CASES)))
+@pytest.mark.parametrize("case", slow_except(["sample covariance"], list(CASES)))
 def test_values_and_gradients_equal_those_of_the_whole_map(case):
     shape, options = CASES[case]
     x, y = pair(shape)
@@ -107,7 +107,7 @@ def test_masks_that_leave_some_tiles_empty(ndim):
         assert not np.asarray(gradient)[np.broadcast_to(outside, shape)].any()
 
 
-@pytest.mark.parametrize("dtype", slow_except(["uint8", "bfloat16"], ["uint8", "bfloat16", "float16"]))
+@pytest.mark.parametrize("dtype", slow_except(["uint8"], ["uint8", "bfloat16", "float16"]))
 def test_integers_and_half_precision(dtype):
     x, y = pair((500, 16, 3))
     if dtype == "uint8":

@@ -80,6 +80,7 @@ def test_each_image_of_a_batch_gets_its_own_value():
     np.testing.assert_allclose(loss(x, y), (1 - values).mean(), rtol=1e-6)
 
 
+@slow
 def test_shapes_of_batches_of_volumes():
     x, y = batch(2, 5, 20, 30, 16, 3)
     options = dict(data_range=1.0, spatial_ndim=3)
