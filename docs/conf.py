@@ -1,0 +1,70 @@
+"""Configures the site: `sphinx-build -W --keep-going docs docs/_build/html`, or `.ci/site`."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jaxssim
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+
+project = PROJECT["name"]
+author = PROJECT["authors"][0]["name"]
+version = release = jaxssim.__version__
+copyright = author
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "jaxssim"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
+
+# Pages link to the repository's files as [speed.py](repo:benchmarks/speed.py).
+myst_url_schemes = {
+    "http": None,
+    "https": None,
+    "repo": {"url": REPOSITORY + "/blob/main/{{path}}", "title": "{{path}}"},
+}
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+nb_execution_mode = "force"  # the tutorial must run with the code as it is
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_type_aliases = {"ArrayLike": "jax.typing.ArrayLike"}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+default_role = "py:obj"  # `ssim` in a docstring links to `jaxssim.ssim`, and is plain code where there is no such name
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+def _escape_stars(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keeps reStructuredText from reading the stars of a shape such as (*batch, height) as emphasis."""
+    for number, line in enumerate(lines):
+        parts = re.split(r"(`+[^`]*`+)", line)
+        parts[::2] = (re.sub(r"(?<![\w*])\*(?=\w)", r"\\*", part) for part in parts[::2])
+        lines[number] = "".join(parts)
+
+
+def setup(app: Any) -> None:
+    """Runs before napoleon, which is connected with priority 500."""
+    app.connect("autodoc-process-docstring", _escape_stars, priority=400)
