@@ -5,7 +5,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jaxssim
+import jax.typing
+
+jax.typing.ArrayLike = type("ArrayLike", (), {"__module__": "jax.typing"})  # its name in place of its ten members
+
+import jaxssim  # noqa: E402
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
@@ -50,7 +54,6 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-autodoc_type_aliases = {"ArrayLike": "jax.typing.ArrayLike"}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 default_role = "py:obj"  # `ssim` in a docstring links to `jaxssim.ssim`, and is plain code where there is no such name
@@ -65,6 +68,12 @@ def _escape_stars(app: Any, what: str, name: str, obj: object, options: object, 
         lines[number] = "".join(parts)
 
 
+def _show_default_axis(app: Any, what: str, name: str, obj: object, options: object, signature: str, returns: str) -> Any:
+    """Shows the default of `channel_axis` as the number that it is."""
+    return signature and re.sub(r"(channel_axis=)[\w.]*LAST", r"\1-1", signature), returns
+
+
 def setup(app: Any) -> None:
-    """Runs before napoleon, which is connected with priority 500."""
+    """Connects the functions above; the first must run before napoleon, which has priority 500."""
     app.connect("autodoc-process-docstring", _escape_stars, priority=400)
+    app.connect("autodoc-process-signature", _show_default_axis)
