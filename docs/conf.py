@@ -68,7 +68,9 @@ def _escape_stars(app: Any, what: str, name: str, obj: object, options: object, 
         lines[number] = "".join(parts)
 
 
-def _show_default_axis(app: Any, what: str, name: str, obj: object, options: object, signature: str, returns: str) -> Any:
+def _show_default_axis(
+    app: Any, what: str, name: str, obj: object, options: object, signature: str, returns: str
+) -> Any:
     """Shows the default of `channel_axis` as the number that it is."""
     return signature and re.sub(r"(channel_axis=)[\w.]*LAST", r"\1-1", signature), returns
 
