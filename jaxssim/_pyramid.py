@@ -48,12 +48,13 @@ def steerable_pyramid(
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A `Pyramid`; the channels come last, or are left out if `channel_axis` is None:
-        highpass: (*batch, height, width, channels), real.
-        bands: for each level, finest first, (*batch, orientations, height / 2^(level - 1), width / 2^(level - 1),
-            channels), complex. Orientation k responds to waves whose direction is πk / orientations, counted from the
-            axis of the width towards the axis of the height.
-        lowpass: (*batch, height / 2^levels, width / 2^levels, channels), real.
+        A `Pyramid`; the channels come last, or are left out if `channel_axis` is None.
+
+        - highpass: (*batch, height, width, channels), real.
+        - bands: for each level, finest first, (*batch, orientations, height / 2^(level - 1), width / 2^(level - 1),
+          channels), complex. Orientation k responds to waves whose direction is πk / orientations, counted from the
+          axis of the width towards the axis of the height.
+        - lowpass: (*batch, height / 2^levels, width / 2^levels, channels), real.
 
     Raises:
         ValueError: If a type is not listed, axes are missing, or images are too small for `levels`.
