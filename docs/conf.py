@@ -68,6 +68,15 @@ def _escape_stars(app: Any, what: str, name: str, obj: object, options: object, 
         lines[number] = "".join(parts)
 
 
+def _join_at_colon(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Joins sentences that napoleon has split at a colon, since it takes the first part for a type."""
+    text = "\n".join(lines)
+    text = re.sub(r":returns: (.*?)\n+:rtype: (.*?)(?=\n\n|\n:|\Z)", r":returns: \2: \1\n", text, flags=re.DOTALL)
+    if what == "data":
+        text = re.sub(r"\A(.*?)\n+:type: (.*?)\Z", r"\2: \1", text.strip(), flags=re.DOTALL)
+    lines[:] = [*text.split("\n"), ""]
+
+
 def _show_default_axis(
     app: Any, what: str, name: str, obj: object, options: object, signature: str, returns: str
 ) -> Any:
@@ -76,6 +85,7 @@ def _show_default_axis(
 
 
 def setup(app: Any) -> None:
-    """Connects the functions above; the first must run before napoleon, which has priority 500."""
+    """Connects the functions above: one before napoleon, which has priority 500, and one after it."""
     app.connect("autodoc-process-docstring", _escape_stars, priority=400)
+    app.connect("autodoc-process-docstring", _join_at_colon, priority=600)
     app.connect("autodoc-process-signature", _show_default_axis)
