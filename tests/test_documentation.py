@@ -50,7 +50,8 @@ def test_readme_code_trains_a_model():
 
 
 @pytest.mark.parametrize("page", ["getting_started", "training", "conventions", "extending"])
-def test_code_of_a_page_runs(page):
+def test_code_of_a_page_runs(page, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # as the page on training sets it; restored afterwards
     code = _code(ROOT / "docs" / f"{page}.md")
     assert code
     exec(code, {})
