@@ -10,11 +10,11 @@ import pytest
 import reference
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxssim._core import tiling  # private: the tests make its tiles small
 from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform, conventions
+from jaxssim._core import tiling  # private: the tests make its tiles small
 
 WIDE = Convention(window=Gaussian((25, 5), (4.0, 1.0)))
 CASES = {
