@@ -83,7 +83,7 @@ class Checkpoints:
             return progress["history"]
         if damaged:
             reasons = "\n".join(f"{step}: {reason}" for step, reason in damaged.items())
-            raise SystemExit(f"no checkpoint in {self.folder} can be read; delete the folder to start anew\n{reasons}")
+            raise SystemExit(f"no checkpoint in {self.folder} can be read; delete the folder to start again\n{reasons}")
         return []
 
     def read(self, step: int, state: Any) -> tuple[Any, dict[str, Any]]:

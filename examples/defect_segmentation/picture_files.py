@@ -41,7 +41,7 @@ def read_grey(path: Path) -> Image.Image:
 
 
 def to_array(image: Image.Image, shortest_side: int | None) -> np.ndarray:
-    """Returns the pixels of an image, (height, width), resized to `shortest_side` unless that is None.
+    """Returns the pixels of an image, (height, width), resized to `shortest_side` if given.
 
     Raises ValueError if the image is smaller than the network's window.
     """
