@@ -25,7 +25,6 @@ from examples.autoencoder.block_dct import block_dct, dct_basis, inverse_block_d
 from examples.autoencoder.config import Config
 from examples.autoencoder.losses import loss_of
 from examples.autoencoder.model import Autoencoder
-from examples.autoencoder.optimizer import learning_rate
 from examples.autoencoder.train import train
 
 SMALL = Config(steps=20, evaluate_every=10, batch_size=8, width=16, patch=32)
@@ -168,31 +167,6 @@ def test_twenty_steps_lower_the_loss(loss):
     function = loss_of(config)
     values = [float(steps.train_step(model, optimizer, batch, function, np.nan)) for _ in range(20)]
     assert values[-1] < 0.8 * values[0]
-
-
-def test_each_loss_has_the_value_that_its_name_promises():
-    losses = {name: loss_of(Config(loss=name)) for name in ("ssim", "dssim-l1", "l1", "mse")}
-    x, y = np.random.default_rng(0).random((2, 3, 32, 32, 3), np.float32)
-    values = {name: float(loss(x, y)) for name, loss in losses.items()}
-    np.testing.assert_allclose(values["l1"], np.abs(x - y).mean(), rtol=1e-5)
-    np.testing.assert_allclose(values["mse"], ((x - y) ** 2).mean(), rtol=1e-5)
-    np.testing.assert_allclose(values["dssim-l1"], values["ssim"] / 2 + values["l1"], rtol=1e-5)
-
-
-def test_learning_rate_schedules():
-    config = Config(steps=1000, learning_rate=1.0)
-    rates = {
-        name: np.asarray(jax.vmap(learning_rate(dataclasses.replace(config, schedule=name)))(np.arange(1000)))
-        for name in ("cosine", "step", "constant")
-    }
-    assert (rates["constant"] == 1).all()
-    np.testing.assert_allclose(rates["step"][[0, 599, 601, 849, 851]], [1, 1, 1 / 3, 1 / 3, 1 / 9], rtol=1e-6)
-    cosine = rates["cosine"]
-    assert cosine[0] == 0
-    assert cosine.argmax() == 100
-    assert (np.diff(cosine[:101]) > 0).all()
-    assert (np.diff(cosine[101:]) < 0).all()
-    assert cosine[-1] < 0.011
 
 
 def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
