@@ -17,7 +17,7 @@ from jaxssim._core.averaging import mean_of_formula, mean_over_windows
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair
 from jaxssim._core.jvp import jit_with_own_jvp
-from jaxssim._core.numerics import channel_mean
+from jaxssim._core.numerics import absolute, channel_mean
 from jaxssim._inputs import LAST, CheckedInputs, Layout, check_convention, check_positive, prepare, split_shape
 from jaxssim.conventions import Convention, Gaussian
 
@@ -147,7 +147,7 @@ def ms_ssim_l1_loss(
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar; 0 for identical images.
+        A scalar; 0 for identical images. L1 has a derivative of 0 at equal pixels.
 
     Raises:
         ValueError: As `ssim`, or if `alpha` is not within [0, 1] or `sigmas` are not positive and rising.
@@ -238,7 +238,7 @@ def _ms_ssim_l1(
             )
             d = formulas.one_minus_product(d, formulas.contrast_structure_terms(at_windows, convention, taps))
         d = formulas.one_minus_product(d, formulas.luminance_terms(at_windows, convention))
-        distance = v._replace(centred=jnp.abs(v.centred + v.offset), offset=jnp.zeros_like(v.offset))
+        distance = v._replace(centred=absolute(v.centred + v.offset), offset=jnp.zeros_like(v.offset))
         return alpha * d + (1 - alpha) * statistics.moments_of_image(distance, taps)[0]
 
     coarsest = Gaussian(max(sizes), max(sigmas)).taps(layout.spatial_ndim)

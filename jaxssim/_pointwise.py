@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxssim._core.numerics import absolute
 from jaxssim._inputs import (
     INTEGER_RANGES,
     LAST,
@@ -65,7 +66,7 @@ def mae(
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        (*batch,), at least 0, in the images' units.
+        (*batch,), at least 0, in the images' units. Equal pixels have a derivative of 0.
 
     Raises:
         ValueError: As `mse`.
@@ -75,7 +76,7 @@ def mae(
         0.5
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _mean_of_differences(jnp.abs, *check_images(x, y, layout), layout)
+    return _mean_of_differences(absolute, *check_images(x, y, layout), layout)
 
 
 def psnr(

@@ -12,6 +12,11 @@ def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return total, (a - (total - b_rounded)) + (b - b_rounded)
 
 
+def absolute(x: jax.Array) -> jax.Array:
+    """Returns |x| with a derivative of 0 at 0, where that of `jnp.abs` is 1."""
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.abs(x))
+
+
 def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Returns the weighted mean over `axes`; 0 where all weights are 0. Both have the same lengths along `axes`.
 
