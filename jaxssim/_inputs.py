@@ -182,7 +182,8 @@ def _is_valid_range(value: Any, dtype: np.dtype) -> Any:
 
 def statistics_dtype(x: Any, y: Any) -> np.dtype:
     """Returns the type of all statistics: float64 where an image has that type, else float32."""
-    return jnp.result_type(x, y, jnp.float32)
+    double = any(array.dtype == np.float64 for array in (x, y))
+    return np.dtype(jax.dtypes.canonicalize_dtype(np.float64 if double else np.float32))
 
 
 def split_shape(shape: Shape, layout: Layout) -> tuple[Shape, Shape]:

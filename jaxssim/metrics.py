@@ -75,7 +75,7 @@ class Average:
 
     def compute(self) -> jax.Array:
         """Returns the mean over all images so far, a scalar; NaN before the first image."""
-        return jnp.asarray(self.total + self.rounding) / self.count
+        return jnp.asarray(self.total + self.rounding) / jnp.asarray(self.count).astype(jnp.float32)
 
     def merge(self, *others: "Average") -> None:
         """Adds the images of other averages of the same metric, for instance those of other processes."""
