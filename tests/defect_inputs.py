@@ -32,7 +32,7 @@ def untrained_network(bottleneck):
     rng = np.random.default_rng(0)
 
     def fill(parameter):
-        if parameter.ndim == 1:  # a bias
+        if parameter.ndim in (1, 3):  # a bias
             return jnp.zeros(parameter.shape)
         deviation = math.sqrt(2 / math.prod(parameter.shape[:-1]))
         return jnp.asarray(rng.normal(0, deviation, parameter.shape), jnp.float32)

@@ -105,6 +105,13 @@ def test_only_cpus_use_the_matrix_product(monkeypatch, network):
     assert layer(x).std() > 0
 
 
+def test_a_transposed_convolution_has_a_bias_for_each_pixel_of_a_block(network):
+    layer = nnx.clone(network.output)
+    layer.block_bias[...] = jnp.arange(4.0).reshape(2, 2, 1)
+    bias = layer(jnp.zeros((1, 3, 2, 32)))[0, ..., 0]
+    np.testing.assert_array_equal(bias, np.tile([[0, 1], [2, 3]], (3, 2)))
+
+
 def test_the_initial_kernel_has_the_variance_of_he():
     """The variance is 2 / (number of inputs that reach an output pixel), which is 4 pixels of 64 channels."""
     layer = model.TransposedConv(64, 32, nnx.Rngs(0))
