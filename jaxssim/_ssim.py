@@ -193,9 +193,7 @@ def ssim_map(
 @jit_with_own_jvp
 def one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
     """Returns the mean of 1 - SSIM over windows and channels: (*batch,)."""
-    pair: Pair = checked.image_pair(layout)
-    if convention.downsample is not None:
-        pair = downsample_pair(pair, convention.downsample, layout.spatial_ndim)
+    pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
     mean = channel_mean(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))
     return jnp.where(mean < 0, 0, mean)  # rounding may give less than 0; `maximum` would halve gradients at 0
 
