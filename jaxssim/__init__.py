@@ -5,13 +5,13 @@ package do.
 """
 
 from jaxssim import conventions, metrics
-from jaxssim._components import Components, ssim_components
 from jaxssim._cw_ssim import cw_ssim, cw_ssim_loss
+from jaxssim._maps import Components, ssim_and_map, ssim_components, ssim_map
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_l1_loss, ms_ssim_loss
 from jaxssim._pairwise import pairwise
 from jaxssim._pointwise import luma, mae, mse, psnr
 from jaxssim._pyramid import Pyramid, frequency_masks, steerable_pyramid
-from jaxssim._ssim import dssim, ssim, ssim_loss, ssim_map
+from jaxssim._ssim import dssim, ssim, ssim_loss
 from jaxssim.conventions import Convention, Gaussian, Uniform
 
 __version__ = "0.1.0"
@@ -38,6 +38,7 @@ __all__ = [
     "pairwise",
     "psnr",
     "ssim",
+    "ssim_and_map",
     "ssim_components",
     "ssim_loss",
     "ssim_map",

@@ -25,7 +25,8 @@ from jax.typing import ArrayLike
 from jaxssim._core.filtering import weighted_sum
 from jaxssim._core.formulas import quotient
 from jaxssim._core.numerics import two_sum, weighted_mean
-from jaxssim._inputs import LAST, Layout, check_images, is_integer, split_shape, statistics_dtype
+from jaxssim._inputs import Reduction, check_images, check_static, is_integer, reduce_batch
+from jaxssim._layout import LAST, Layout, split_shape, statistics_dtype
 from jaxssim._pyramid import analytic_bands, channels_first, check_pyramid
 
 WINDOW = 7
@@ -97,6 +98,7 @@ def cw_ssim_loss(
     orientations: int = 8,
     guard: int = 0,
     k: float = 0.0,
+    reduction: Reduction = "mean",
     channel_axis: int | None = LAST,
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - CW-SSIM, a loss to minimise, precise however close to 0.
@@ -110,10 +112,11 @@ def cw_ssim_loss(
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
         k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        reduction: "mean" for the mean over the batch, "none" for one value per image.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar within [0, 1]; 0 for identical images.
+        A scalar, or (*batch,), within [0, 1]; 0 for identical images.
 
     Raises:
         ValueError: As `cw_ssim`.
@@ -125,7 +128,7 @@ def cw_ssim_loss(
         (64, 64)
     """
     checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, channel_axis)
-    return one_minus_cw_ssim(*checked, channel_axis).mean()
+    return reduce_batch(one_minus_cw_ssim(*checked, channel_axis), reduction)
 
 
 def prepare_cw_ssim(
@@ -135,6 +138,7 @@ def prepare_cw_ssim(
     layout = Layout(2, channel_axis)
     x, y = check_images(x, y, layout)
     check_pyramid(levels, orientations)
+    check_static(guard=guard, k=k)
     if not (is_integer(guard) and guard >= 0):
         raise ValueError(f"guard must be a number of pixels, an integer of at least 0, got {guard!r}")
     if isinstance(k, bool) or not (isinstance(k, float | int | np.floating | np.integer) and 0 <= k < math.inf):

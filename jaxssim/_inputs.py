@@ -1,60 +1,36 @@
-"""What the public functions accept, the errors that say what to pass instead, and the axes that `_core` expects.
+"""What the public functions accept, and the errors that say what to pass instead.
 
-`prepare` and the checks run before `jax.jit`, on arrays in any order of axes. `canonical_...` and
-`CheckedInputs.image_pair` put the axes into order, under `jax.jit`.
+`prepare` and the checks run before `jax.jit`, on arrays in any order of axes. `jaxssim._layout` puts these into order.
 """
 
 import numbers
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jaxssim._core.images import ImagePair, offsets
+from jaxssim._arrays import as_array, as_real, is_concrete
+from jaxssim._core.images import Constants
 from jaxssim._core.resampling import Shape, downsampled_shape
+from jaxssim._layout import LAST, MIN_CONSTANT, CheckedInputs, Layout, is_valid_range, split_shape, statistics_dtype
 from jaxssim.conventions import Convention
 
+Reduction = Literal["mean", "none"]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
-class _Default(int):
-    """An integer that can be told from an equal one that a caller passes."""
-
-
-LAST = _Default(-1)
-"""The default `channel_axis`: the last axis, which may then have at most 4 entries."""
-
-
-class Layout(NamedTuple):
-    """Which axes of an image are spatial, which one holds channels, and how many border pixels to drop. Static."""
-
-    spatial_ndim: int
-    channel_axis: int | None
-    crop_border: int = 0
-
-
-class CheckedInputs(NamedTuple):
-    """Two images, their data range and their mask: arrays that passed all checks, in the axes in which they came."""
-
-    x: jax.Array
-    y: jax.Array
-    data_range: jax.Array
-    mask: jax.Array | None
-
-    def image_pair(self, layout: Layout) -> ImagePair:
-        """Returns the pair in the order of axes that `jaxssim._core` expects."""
-        x, y = canonical_image(self.x, layout), canonical_image(self.y, layout)
-        dtype = statistics_dtype(x, y)
-        scale = 1 / canonical_data_range(self.data_range, x.astype(dtype), layout)
-        weight = None if self.mask is None else _canonical_mask(self.mask, x.astype(dtype), self.x.shape, layout)
-        a, b = x.astype(dtype), y.astype(dtype)
-        return ImagePair((x, y), weight, offsets((a, b, a - b), weight, layout.spatial_ndim), scale)
-
-
-def prepare(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, layout: Layout) -> CheckedInputs:
+def prepare(
+    x: Any,
+    y: Any,
+    data_range: Any,
+    mask: Any,
+    convention: Convention,
+    layout: Layout,
+    k1: Any = None,
+    k2: Any = None,
+) -> CheckedInputs:
     """Returns the checked inputs of SSIM and its relatives, or raises a ValueError that says what to pass."""
     check_convention(convention)
     x, y = check_images(x, y, layout)
@@ -65,7 +41,8 @@ def prepare(x: Any, y: Any, data_range: Any, mask: Any, convention: Convention, 
             "mask cannot be combined with sample covariance: a window under a mask has no fixed number of pixels; "
             'pass dataclasses.replace(convention, covariance="population")'
         )
-    return CheckedInputs(x, y, check_data_range(data_range, x, y, batch), _check_mask(mask, x.shape, layout))
+    data_range, mask = check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout)
+    return CheckedInputs(x, y, data_range, mask, _check_constants(k1, k2, convention, statistics_dtype(x, y)))
 
 
 def check_images(x: Any, y: Any, layout: Layout) -> tuple[Any, Any]:
@@ -82,9 +59,15 @@ def check_images(x: Any, y: Any, layout: Layout) -> tuple[Any, Any]:
 
 def check_image(name: str, image: Any, layout: Layout) -> Any:
     """Returns an image or a batch of images as an array."""
-    image = as_array(image)
+    image = as_array(name, image)
+    check_static(**layout._asdict())
     if not (is_integer(layout.spatial_ndim) and 1 <= layout.spatial_ndim <= 3):
         raise ValueError(f"spatial_ndim must be 1 (signals), 2 (images) or 3 (volumes), got {layout.spatial_ndim!r}")
+    if jnp.issubdtype(image.dtype, np.complexfloating):
+        raise ValueError(
+            f"{name} has type {image.dtype}, complex numbers; pass jnp.abs({name}) to compare magnitudes, or real and "
+            "imaginary part as two channels"
+        )
     if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
         raise ValueError(
             f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64, for instance "
@@ -111,19 +94,35 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
                 "instance 1.0 for images in [0, 1] or 255 for 8-bit values stored as floats"
             )
         data_range = INTEGER_RANGES[str(x.dtype)]
-    data_range = as_array(data_range)
-    if not (jnp.issubdtype(data_range.dtype, np.integer) or jnp.issubdtype(data_range.dtype, np.floating)):
-        raise ValueError(f"data_range must be a real number or an array of real numbers, got {data_range!r}")
+    data_range = as_real("data_range", data_range)
     if not _broadcasts(data_range.shape, batch):
         raise ValueError(
             f"data_range has shape {data_range.shape}, which does not broadcast to the batch's {batch}; "
             "pass a number, or one for each image"
         )
     dtype = statistics_dtype(x, y)
-    if is_concrete(data_range) and not np.all(_is_valid_range(np.asarray(data_range, np.float64), dtype)):
-        raise ValueError(f"data_range must be positive and finite, also in {dtype}, got {data_range}")
+    if is_concrete(data_range) and not np.all(is_valid_range(np.asarray(data_range, np.float64), dtype)):
+        hint = ""
+        if np.size(data_range) == 2:
+            hint = "; where this is (smallest, largest), pass their difference, a single number"
+        raise ValueError(f"data_range must be positive and finite, also in {dtype}, got {data_range}{hint}")
+    if is_concrete(data_range) and str(x.dtype) in INTEGER_RANGES and np.any(np.asarray(data_range) <= 1):
+        raise ValueError(
+            f"data_range must be more than 1 for {x.dtype} images, whose values are whole numbers, got {data_range}; "
+            f"leave it out for {INTEGER_RANGES[str(x.dtype)]}, or pass 1023, 4095 or 16383 for 10, 12 or 14 bits"
+        )
     # One type, whatever kind of number came: a new value must not recompile.
     return data_range.astype(dtype)
+
+
+def check_static(**arguments: Any) -> None:
+    """Raises a ValueError for an argument that `jax.jit` traces but whose value the program depends on."""
+    for name, value in arguments.items():
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+            raise ValueError(
+                f"{name} is traced, but the program depends on its value; pass static_argnames={name!r} to jax.jit, or "
+                f"jit a function that sets it: jax.jit(lambda x, y: jaxssim.ssim(x, y, {name}=...))"
+            )
 
 
 def check_convention(convention: Any) -> None:
@@ -136,82 +135,24 @@ def check_convention(convention: Any) -> None:
 
 def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
     """Returns a sequence of positive numbers as a tuple, which is static."""
-    listed = np.asarray(values).tolist() if isinstance(values, np.ndarray) else values
+    check_static(**{name: values})
+    listed = np.asarray(values).tolist() if isinstance(values, np.ndarray | jax.Array) else values
     valid = isinstance(listed, list | tuple) and len(listed) > 0
     if not (valid and all(isinstance(value, numbers.Real) and 0 < float(value) < 1e6 for value in listed)):
         raise ValueError(f"{name} must be a tuple of positive numbers below 1e6, {hint}; got {values!r}")
     return tuple(map(float, listed))
 
 
-def canonical_image(image: jax.Array, layout: Layout) -> jax.Array:
-    """Returns an image as (*batch, *spatial, channels), cropped."""
-    image = image[..., None] if layout.channel_axis is None else jnp.moveaxis(image, layout.channel_axis, -1)
-    if layout.crop_border:
-        inside = slice(layout.crop_border, -layout.crop_border)
-        image = image[(..., *(inside,) * layout.spatial_ndim, slice(None))]
-    return image
-
-
-def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:
-    """Returns the data range of the canonical image `x` as (*batch, 1, .., 1), NaN where it is not valid."""
-    data_range = jnp.where(_is_valid_range(data_range, x.dtype), data_range, jnp.nan)
-    batch = x.shape[: -1 - layout.spatial_ndim]
-    return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
-
-
-def _canonical_mask(mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layout: Layout) -> jax.Array:
-    """Returns a mask as weights (*batch or 1s, *spatial, channels) within [0, 1], NaN where a weight is not valid.
-
-    `x` is the canonical image, `shape` the shape of the image as it was passed. Derivatives ignore the weights.
-    """
-    has_channels = mask.shape == shape and layout.channel_axis is not None
-    mask = canonical_image(mask, layout if has_channels else layout._replace(channel_axis=None)).astype(x.dtype)
-    mask = jnp.where((mask >= 0) & (mask < jnp.inf), mask, jnp.nan)
-    mask = mask.reshape(*(1,) * (x.ndim - mask.ndim), *mask.shape)
-    # With a largest weight of 1, products of weights neither overflow nor underflow.
-    largest = mask.max(tuple(range(-1 - layout.spatial_ndim, 0)), keepdims=True)
-    mask = mask / jnp.where(largest == 0, 1, largest)
-    return lax.stop_gradient(jnp.broadcast_to(mask, (*mask.shape[:-1], x.shape[-1])))
-
-
-def _is_valid_range(value: Any, dtype: np.dtype) -> Any:
-    """Returns whether a data range is positive and finite, and its reciprocal a normal number of `dtype`."""
-    smallest = float(jnp.finfo(dtype).tiny)
-    return (value >= smallest) & (value <= 1 / smallest)
-
-
-def statistics_dtype(x: Any, y: Any) -> np.dtype:
-    """Returns the type of all statistics: float64 where an image has that type, else float32."""
-    double = any(array.dtype == np.float64 for array in (x, y))
-    return np.dtype(jax.dtypes.canonicalize_dtype(np.float64 if double else np.float32))
-
-
-def split_shape(shape: Shape, layout: Layout) -> tuple[Shape, Shape]:
-    """Returns the batch axes and the cropped spatial axes of a shape."""
-    if layout.channel_axis is not None:
-        axis = len(shape) + layout.channel_axis
-        shape = shape[:axis] + shape[axis + 1 :]
-    return shape[: -layout.spatial_ndim], tuple(n - 2 * layout.crop_border for n in shape[-layout.spatial_ndim :])
+def reduce_batch(values: jax.Array, reduction: str) -> jax.Array:
+    """Returns the mean of one value per image, or the values themselves if `reduction` is "none"."""
+    if reduction not in ("mean", "none"):
+        raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
+    return values.mean() if reduction == "mean" else values
 
 
 def is_integer(value: Any) -> bool:
     """Returns whether a value is an integer of Python or NumPy, and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def as_array(value: Any) -> Any:
-    """Returns an array of JAX, or of NumPy in native byte order; a parameter of Flax becomes its array."""
-    if isinstance(value, jax.Array):
-        return value
-    if hasattr(value, "__jax_array__"):
-        return value.__jax_array__()
-    array = np.asarray(value)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def is_concrete(value: Any) -> bool:
-    """Returns whether this process can read an array's values: it is neither traced nor on another process's device."""
-    return isinstance(value, np.ndarray) or (not isinstance(value, jax.core.Tracer) and value.is_fully_addressable)
 
 
 def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
@@ -225,14 +166,17 @@ def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis
     if channel_axis is None:
         return
     if not (is_integer(channel_axis) and -len(shape) <= channel_axis <= -1):
+        same = is_integer(channel_axis) and 0 <= channel_axis < len(shape)
+        hint = f"; for this axis pass {channel_axis - len(shape)}" if same else ""
         raise ValueError(
-            f"channel_axis must be None or count from the end, from -1 to -{len(shape)} here, got {channel_axis!r}; "
-            "axes counted from the front shift under jax.vmap"
+            f"channel_axis must be None or count from the end, -1 to -{len(shape)} here, got {channel_axis!r}{hint}, "
+            "since axes counted from the front shift under jax.vmap"
         )
     if channel_axis is LAST and shape[-1] > 4:
         raise ValueError(
             f"channel_axis was left to its default, the last axis, which is {shape[-1]} long in the shape {shape}; "
-            "pass channel_axis=None if there are no channels, or channel_axis=-1 if these are channels"
+            "pass channel_axis=None if there are no channels, channel_axis=-1 if these are channels, or "
+            f"channel_axis={-1 - spatial_ndim} if channels come first"
         )
 
 
@@ -245,13 +189,18 @@ def _check_window_fits(spatial: Shape, convention: Convention) -> None:
         )
 
 
-def _check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
+def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
     """Returns `mask` as an array; its values are checked if this process can read them."""
     if mask is None:
         return None
-    mask = as_array(mask)
+    mask = as_array("mask", mask)
     batch, spatial = split_shape(shape, layout._replace(crop_border=0))
-    shapes = list(dict.fromkeys((spatial, (*batch, *spatial), shape)))
+    one_channel = (
+        shape
+        if layout.channel_axis is None
+        else tuple(1 if axis - len(shape) == layout.channel_axis else n for axis, n in enumerate(shape))
+    )
+    shapes = list(dict.fromkeys((spatial, (*batch, *spatial), one_channel, shape)))
     if mask.shape not in shapes:
         raise ValueError(
             f"mask has shape {mask.shape}; for images of shape {shape} pass one of {' or '.join(map(str, shapes))}"
@@ -261,6 +210,25 @@ def _check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
     if is_concrete(mask) and not np.all((np.asarray(mask) >= 0) & np.isfinite(np.asarray(mask, np.float64))):
         raise ValueError("mask must hold weights of at least 0, all finite; got a negative, infinite or NaN weight")
     return mask
+
+
+def _check_constants(k1: Any, k2: Any, convention: Convention, dtype: np.dtype) -> Constants | None:
+    """Returns k1 and k2 in the type of the statistics, those of the convention for None; None if both are None."""
+    if k1 is None and k2 is None:
+        return None
+    k1 = _check_constant("k1", convention.k1 if k1 is None else k1)
+    k2 = _check_constant("k2", convention.k2 if k2 is None else k2)
+    return Constants(k1.astype(dtype), k2.astype(dtype))
+
+
+def _check_constant(name: str, k: Any) -> Any:
+    k = as_real(name, k)
+    if k.shape != () or (is_concrete(k) and not MIN_CONSTANT <= float(k) < np.inf):
+        raise ValueError(
+            f"{name} must be a number of at least {MIN_CONSTANT}, or None for the convention's, got {k!r}; with 0, "
+            "SSIM of flat images is 0 / 0"
+        )
+    return k
 
 
 def _broadcasts(shape: Shape, batch: Shape) -> bool:

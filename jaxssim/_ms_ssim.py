@@ -18,7 +18,8 @@ from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute, channel_mean
-from jaxssim._inputs import LAST, CheckedInputs, Layout, check_convention, check_positive, prepare, split_shape
+from jaxssim._inputs import Reduction, check_convention, check_positive, check_static, prepare, reduce_batch
+from jaxssim._layout import LAST, CheckedInputs, Layout, split_shape
 from jaxssim.conventions import Convention, Gaussian
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -34,6 +35,8 @@ def ms_ssim(
     data_range: ArrayLike | None = None,
     weights: Sequence[float] = MS_SSIM_WEIGHTS,
     convention: Convention = conventions.WANG2004,
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     crop_border: int = 0,
     spatial_ndim: int = 2,
@@ -42,9 +45,10 @@ def ms_ssim(
     """Returns the multi-scale structural similarity of each pair of images (Wang, Simoncelli & Bovik 2003).
 
     For each channel it is the product over all scales of (mean of contrast · structure)^weight, where the coarsest
-    scale takes the mean of SSIM instead; channels are averaged last. From scale to scale images are halved: each
-    pixel is the mean of 2x2 pixels, and the last pixel of an odd number counts twice. Values agree with the authors'
-    code and with `tf.image.ssim_multiscale`.
+    scale takes the mean of SSIM instead; channels are averaged last. From scale to scale images are halved: each pixel
+    is the mean of 2x2 pixels, and the last pixel of an odd number counts twice. An axis along which the window is one
+    pixel long, as `Gaussian((1, 11, 11))` is for thin volumes, keeps its length. Values agree with the authors' code
+    and with `tf.image.ssim_multiscale`.
 
     A mean of at most 0 has no real power. The value of that channel is then 0, as in TensorFlow, and its derivative 0,
     where TensorFlow's is NaN. The convention's `downsample` is ignored. A pixel of a coarser scale takes its mask
@@ -56,7 +60,9 @@ def ms_ssim(
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         weights: One positive exponent for each scale, finest scale first.
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -73,7 +79,7 @@ def ms_ssim(
         0.8680
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return 1 - one_minus_ms_ssim(*prepare_ms_ssim(x, y, data_range, mask, weights, convention, layout))
+    return 1 - one_minus_ms_ssim(*prepare_ms_ssim(x, y, data_range, mask, weights, convention, layout, k1, k2))
 
 
 def ms_ssim_loss(
@@ -83,7 +89,11 @@ def ms_ssim_loss(
     data_range: ArrayLike | None = None,
     weights: Sequence[float] = MS_SSIM_WEIGHTS,
     convention: Convention = conventions.WANG2004,
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
@@ -98,12 +108,16 @@ def ms_ssim_loss(
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         weights: One positive exponent for each scale, finest scale first.
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
+        reduction: "mean" for the mean over the batch, "none" for one value per image.
+        crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
+        A scalar, or (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
 
     Raises:
         ValueError: As `ms_ssim`.
@@ -114,8 +128,9 @@ def ms_ssim_loss(
         >>> jax.grad(loss)(x**2).shape
         (64, 64)
     """
-    layout = Layout(spatial_ndim, channel_axis)
-    return one_minus_ms_ssim(*prepare_ms_ssim(x, y, data_range, mask, weights, convention, layout)).mean()
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    values = one_minus_ms_ssim(*prepare_ms_ssim(x, y, data_range, mask, weights, convention, layout, k1, k2))
+    return reduce_batch(values, reduction)
 
 
 def ms_ssim_l1_loss(
@@ -125,7 +140,11 @@ def ms_ssim_l1_loss(
     data_range: ArrayLike | None = None,
     alpha: float = 0.84,
     sigmas: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0),
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
@@ -142,12 +161,16 @@ def ms_ssim_l1_loss(
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         alpha: Share of the structural term, within [0, 1].
         sigmas: Standard deviations of the windows in pixels, rising. Images under 33 pixels need smaller ones.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
+        reduction: "mean" for the mean over the batch, "none" for one value per image.
+        crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar; 0 for identical images. L1 has a derivative of 0 at equal pixels.
+        A scalar, or (*batch,); 0 for identical images. L1 has a derivative of 0 at equal pixels.
 
     Raises:
         ValueError: As `ssim`, or if `alpha` is not within [0, 1] or `sigmas` are not positive and rising.
@@ -158,7 +181,8 @@ def ms_ssim_l1_loss(
         >>> jax.grad(loss)(x**2).shape
         (64, 64)
     """
-    layout = Layout(spatial_ndim, channel_axis)
+    layout = Layout(spatial_ndim, channel_axis, crop_border)
+    check_static(alpha=alpha)
     if not (isinstance(alpha, numbers.Real) and 0 <= alpha <= 1):
         raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
     sigmas = check_positive("sigmas", sigmas, "in pixels and rising, for instance (0.5, 1.0, 2.0)")
@@ -169,26 +193,36 @@ def ms_ssim_l1_loss(
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
-    checked = prepare(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout)
-    return _ms_ssim_l1(checked, float(alpha), sizes, sigmas, layout).mean()
+    checked = prepare(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout, k1, k2)
+    return reduce_batch(_ms_ssim_l1(checked, float(alpha), sizes, sigmas, layout), reduction)
 
 
 def prepare_ms_ssim(
-    x: Any, y: Any, data_range: Any, mask: Any, weights: Any, convention: Any, layout: Layout
+    x: Any,
+    y: Any,
+    data_range: Any,
+    mask: Any,
+    weights: Any,
+    convention: Any,
+    layout: Layout,
+    k1: Any = None,
+    k2: Any = None,
 ) -> Arguments:
     """Returns the arguments of `one_minus_ms_ssim`, or raises a ValueError that says what to pass."""
     weights = check_positive("weights", weights, "one for each scale, for instance jaxssim.MS_SSIM_WEIGHTS")
     check_convention(convention)
     convention = dataclasses.replace(convention, downsample=None)
-    checked = prepare(x, y, data_range, mask, convention, layout)
+    checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
     _, spatial = split_shape(checked.x.shape, layout)
     sizes = tuple(map(len, convention.window.taps(len(spatial))))
     needed = [tuple((size - 1) * 2**scale + 1 for size in sizes) for scale in range(len(weights))]
     fitting = sum(all(n >= least for n, least in zip(spatial, each, strict=True)) for each in needed)
     if fitting < len(weights):
+        kept = weights[:fitting]
+        advised = ", ".join(f"{weight * sum(weights) / sum(kept):.4f}" for weight in kept)
         raise ValueError(
             f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels; pass "
-            f"larger images, or at most {fitting} weights, for instance jaxssim.MS_SSIM_WEIGHTS[:{fitting}]"
+            f"larger images, or at most {fitting} weights, for instance ({advised}), whose sum is that of all"
         )
     return checked, weights, convention, layout
 
@@ -202,7 +236,7 @@ def one_minus_ms_ssim(
     at_scales = []
     for scale, formula in enumerate(formulas_of_scales(len(weights))):
         if scale:
-            pair = images.map_images(resampling.halve, pair, layout.spatial_ndim)
+            pair = images.map_images(resampling.halve, pair, convention.window.taps(layout.spatial_ndim))
         at_scales.append(mean_of_formula(formula, convention, pair, layout.spatial_ndim))
     return channel_mean(one_minus_weighted_product(at_scales, weights))
 
@@ -234,7 +268,7 @@ def _ms_ssim_l1(
             convention = Convention(window=Gaussian(size, sigma))
             taps = convention.window.taps(layout.spatial_ndim)
             at_windows = statistics.statistics_of_sum_difference(
-                resampling.crop(u, margins), resampling.crop(v, margins), taps
+                resampling.crop(u, margins), resampling.crop(v, margins), taps, pair.constants
             )
             d = formulas.one_minus_product(d, formulas.contrast_structure_terms(at_windows, convention, taps))
         d = formulas.one_minus_product(d, formulas.luminance_terms(at_windows, convention))

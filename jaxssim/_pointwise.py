@@ -2,22 +2,21 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim._core.numerics import absolute
-from jaxssim._inputs import (
-    INTEGER_RANGES,
+from jaxssim._core.numerics import absolute, weighted_mean
+from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask
+from jaxssim._layout import (
     LAST,
     Layout,
     canonical_data_range,
     canonical_image,
-    check_data_range,
-    check_image,
-    check_images,
+    canonical_mask,
     split_shape,
     statistics_dtype,
 )
@@ -28,13 +27,23 @@ FULL_RANGE = (76245, 149685, 29070)  # 0.299, 0.587 and 0.114 of 255; black is 0
 
 
 def mse(
-    x: ArrayLike, y: ArrayLike, *, crop_border: int = 0, spatial_ndim: int = 2, channel_axis: int | None = LAST
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    crop_border: int = 0,
+    spatial_ndim: int = 2,
+    channel_axis: int | None = LAST,
 ) -> jax.Array:
     """Returns the mean squared error of each pair of images.
+
+    Under a mask, it is the weighted mean over pixels and channels. Pixels of weight 0 have no influence, even if they
+    are NaN; if no pixel counts, the error is 0. The mask is constant to derivatives.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -43,24 +52,31 @@ def mse(
         (*batch,), at least 0, in the square of the images' units.
 
     Raises:
-        ValueError: If shapes or types differ, a type is not listed, or axes are missing.
+        ValueError: If shapes or types differ, a type is not listed, axes are missing, or the mask has another shape.
 
     Example:
         >>> float(jaxssim.mse(jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.5)))
         0.25
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _mean_of_differences(jnp.square, *check_images(x, y, layout), layout)
+    return _mean_of_differences(jnp.square, *_check_pair(x, y, mask, layout), layout)
 
 
 def mae(
-    x: ArrayLike, y: ArrayLike, *, crop_border: int = 0, spatial_ndim: int = 2, channel_axis: int | None = LAST
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    crop_border: int = 0,
+    spatial_ndim: int = 2,
+    channel_axis: int | None = LAST,
 ) -> jax.Array:
-    """Returns the mean absolute error of each pair of images.
+    """Returns the mean absolute error of each pair of images, under a mask the weighted mean as in `mse`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -76,7 +92,7 @@ def mae(
         0.5
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _mean_of_differences(absolute, *check_images(x, y, layout), layout)
+    return _mean_of_differences(absolute, *_check_pair(x, y, mask, layout), layout)
 
 
 def psnr(
@@ -84,16 +100,20 @@ def psnr(
     y: ArrayLike,
     *,
     data_range: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
     """Returns the peak signal-to-noise ratio of each pair of images, 10 log10(data_range² / MSE).
 
+    The mean squared error is that of `mse`, under a mask too.
+
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -110,9 +130,9 @@ def psnr(
         20.00 dB
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    a, b = check_images(x, y, layout)
+    a, b, weights = _check_pair(x, y, mask, layout)
     batch, _ = split_shape(a.shape, layout)
-    return _psnr(a, b, check_data_range(data_range, a, b, batch), layout)
+    return _psnr(a, b, weights, check_data_range(data_range, a, b, batch), layout)
 
 
 def luma(
@@ -158,34 +178,60 @@ def luma(
     return _luma(image, check_data_range(limit, image, image, ()), bool(full_range), channel_axis)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
+def _check_pair(x: Any, y: Any, mask: Any, layout: Layout) -> tuple[Any, Any, Any]:
+    x, y = check_images(x, y, layout)
+    return x, y, check_mask(mask, x.shape, layout)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
 def _mean_of_differences(
-    function: Callable[[jax.Array], jax.Array], x: jax.Array, y: jax.Array, layout: Layout
+    function: Callable[[jax.Array], jax.Array], x: jax.Array, y: jax.Array, mask: jax.Array | None, layout: Layout
 ) -> jax.Array:
     """Returns the mean of a function of the differences of each pair of images."""
-    return function(_differences(x, y, layout)).mean(axis=tuple(range(-1 - layout.spatial_ndim, 0)))
+    differences, weight = _differences(x, y, mask, layout)
+    return pixel_mean(function(differences), weight, layout.spatial_ndim)
 
 
-@functools.partial(jax.jit, static_argnums=3)
-def _psnr(x: jax.Array, y: jax.Array, data_range: jax.Array, layout: Layout) -> jax.Array:
-    differences = _differences(x, y, layout)
+@functools.partial(jax.jit, static_argnums=4)
+def _psnr(x: jax.Array, y: jax.Array, mask: jax.Array | None, data_range: jax.Array, layout: Layout) -> jax.Array:
+    differences, weight = _differences(x, y, mask, layout)
     differences = differences / canonical_data_range(data_range, differences, layout)
-    axes = tuple(range(-1 - layout.spatial_ndim, 0))
+    return psnr_of_differences(differences, weight, layout.spatial_ndim)
+
+
+def _differences(
+    x: jax.Array, y: jax.Array, mask: jax.Array | None, layout: Layout
+) -> tuple[jax.Array, jax.Array | None]:
+    """Returns x - y, (*batch, *spatial, channels), 0 where a pixel does not count, and the weights of the pixels."""
+    dtype = statistics_dtype(x, y)
+    shape = x.shape
+    x, y = (canonical_image(image, layout).astype(dtype) for image in (x, y))
+    if mask is None:
+        return x - y, None
+    weight = canonical_mask(mask, x, shape, layout)
+    return jnp.where(weight > 0, x - y, 0), weight
+
+
+def psnr_of_differences(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """Returns the PSNR of differences in units of the data range: (*batch,)."""
+    axes = tuple(range(-1 - spatial_ndim, 0))
     # Squares of very small differences underflow in float32, so differences are divided by the largest first.
     largest = lax.stop_gradient(jnp.abs(differences).max(axes, keepdims=True))
     identical = largest == 0
     largest = jnp.where(identical, 1, largest)
-    error = jnp.square(differences / largest).mean(axes)
+    error = pixel_mean(jnp.square(differences / largest), weight, spatial_ndim)
     # The derivative of log at 0 is infinite, and infinity times the error's derivative of 0 is NaN: log never sees 0.
     identical, largest = identical.squeeze(axes), largest.squeeze(axes)
     decibels = -10 * jnp.log10(jnp.where(identical, 1, error)) - 20 * jnp.log10(largest)
     return jnp.where(identical, jnp.inf, decibels)
 
 
-def _differences(x: jax.Array, y: jax.Array, layout: Layout) -> jax.Array:
-    dtype = statistics_dtype(x, y)
-    x, y = (canonical_image(image, layout).astype(dtype) for image in (x, y))
-    return x - y
+def pixel_mean(values: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
+    """Returns the mean over pixels and channels, (*batch,), weighted if `weight` is not None."""
+    axes = tuple(range(-1 - spatial_ndim, 0))
+    if weight is None:
+        return values.mean(axes)
+    return weighted_mean(values, jnp.broadcast_to(weight, values.shape), axes)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

@@ -22,7 +22,8 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim._inputs import LAST, Layout, check_image, is_integer, split_shape, statistics_dtype
+from jaxssim._inputs import check_image, check_static, is_integer
+from jaxssim._layout import LAST, Layout, split_shape, statistics_dtype
 
 
 class Pyramid(NamedTuple):
@@ -132,6 +133,7 @@ def level_size(pixels: int, level: int) -> int:
 
 def check_pyramid(levels: Any, orientations: Any) -> None:
     """Raises a ValueError unless both are integers of at least 1."""
+    check_static(levels=levels, orientations=orientations)
     for name, count, default in (("levels", levels, 4), ("orientations", orientations, 8)):
         if not (is_integer(count) and count >= 1):
             raise ValueError(f"{name} must be an integer of at least 1, got {count!r}; the default is {default}")

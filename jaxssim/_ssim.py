@@ -2,8 +2,6 @@
 2004). `jaxssim._core.formulas` has the formula; `one_minus_ssim` computes a value.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -11,12 +9,11 @@ from jax.typing import ArrayLike
 from jaxssim import conventions
 from jaxssim._core import formulas
 from jaxssim._core.averaging import mean_of_formula
-from jaxssim._core.images import Pair, unfold
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
-from jaxssim._core.resampling import downsample_pair, pad_pair
-from jaxssim._core.statistics import WindowStatistics, window_statistics
-from jaxssim._inputs import LAST, CheckedInputs, Layout, prepare
+from jaxssim._core.resampling import downsample_pair
+from jaxssim._inputs import Reduction, prepare, reduce_batch
+from jaxssim._layout import LAST, CheckedInputs, Layout
 from jaxssim.conventions import Convention
 
 
@@ -26,6 +23,8 @@ def ssim(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     crop_border: int = 0,
     spatial_ndim: int = 2,
@@ -48,7 +47,9 @@ def ssim(
         y: Images of the shape of `x`; of its type too, unless both are floating.
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -66,7 +67,7 @@ def ssim(
         0.7792
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return 1 - one_minus_ssim(prepare(x, y, data_range, mask, convention, layout), convention, layout)
+    return 1 - one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
 
 
 def dssim(
@@ -75,6 +76,8 @@ def dssim(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     crop_border: int = 0,
     spatial_ndim: int = 2,
@@ -89,7 +92,9 @@ def dssim(
         y: Images of the shape of `x`; of its type too, unless both are floating.
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -106,7 +111,7 @@ def dssim(
         1.2e-08
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return one_minus_ssim(prepare(x, y, data_range, mask, convention, layout), convention, layout) / 2
+    return one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout) / 2
 
 
 def ssim_loss(
@@ -115,7 +120,11 @@ def ssim_loss(
     *,
     data_range: ArrayLike | None = None,
     convention: Convention = conventions.WANG2004,
+    k1: ArrayLike | None = None,
+    k2: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    crop_border: int = 0,
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
@@ -128,12 +137,16 @@ def ssim_loss(
         y: Images of the shape of `x`; of its type too, unless both are floating.
         data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
         convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
+        k1: Replaces the convention's k1, which stabilises luminance: a scalar, whose new values do not recompile.
+        k2: Replaces the convention's k2, which stabilises contrast and structure: a scalar, as k1.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
+        reduction: "mean" for the mean over the batch, "none" for one value per image.
+        crop_border: Pixels to leave out along each side.
         spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar within [0, 2]; 0 for identical images. In float32 the relative error is at most 1e-5.
+        A scalar, or (*batch,), within [0, 2]; 0 for identical images. In float32 the relative error is at most 1e-5.
 
     Raises:
         ValueError: As `ssim`.
@@ -144,78 +157,19 @@ def ssim_loss(
         >>> jax.grad(loss)(x**2).shape
         (16, 16)
     """
-    layout = Layout(spatial_ndim, channel_axis)
-    return one_minus_ssim(prepare(x, y, data_range, mask, convention, layout), convention, layout).mean()
-
-
-def ssim_map(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    data_range: ArrayLike | None = None,
-    convention: Convention = conventions.WANG2004,
-    mask: ArrayLike | None = None,
-    crop_border: int = 0,
-    spatial_ndim: int = 2,
-    channel_axis: int | None = LAST,
-) -> jax.Array:
-    """Returns SSIM at every window and channel: a map of where two images differ.
-
-    Everything else is as in `ssim`.
-
-    Args:
-        x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
-        y: Images of the shape of `x`; of its type too, unless both are floating.
-        data_range: Largest minus smallest allowed value, broadcast to (*batch,). Floating images need one.
-        convention: The definition of SSIM, for instance `jaxssim.conventions.SKIMAGE`.
-        mask: Weights of the pixels, bool or at least 0: (*spatial), (*batch, *spatial) or the shape of `x`.
-        crop_border: Pixels to leave out along each side.
-        spatial_ndim: 1 for signals, 2 for images, 3 for volumes and video.
-        channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
-
-    Returns:
-        (*batch, *spatial_out, channels), or (*batch, *spatial_out) if `channel_axis` is None; within [-1, 1], and 1
-        where no pixel of a window counts. `spatial_out` is the spatial shape after the convention's
-        downsampling, if any, and `window.size - 1` shorter along each axis if the convention's padding is "valid".
-
-    Raises:
-        ValueError: As `ssim`.
-
-    Example:
-        >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
-        >>> jaxssim.ssim_map(x, x**2, data_range=1.0, channel_axis=None).shape
-        (6, 6)
-    """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _similarity_map(prepare(x, y, data_range, mask, convention, layout), convention, layout)
+    checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
+    return reduce_batch(one_minus_ssim(checked, convention, layout), reduction)
 
 
 @jit_with_own_jvp
 def one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
     """Returns the mean of 1 - SSIM over windows and channels: (*batch,)."""
     pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
-    mean = channel_mean(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))
+    return mean_of_channels(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))
+
+
+def mean_of_channels(means: jax.Array) -> jax.Array:
+    """Returns the mean of 1 - SSIM over channels, at least 0: (*batch,)."""
+    mean = channel_mean(means)
     return jnp.where(mean < 0, 0, mean)  # rounding may give less than 0; `maximum` would halve gradients at 0
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _similarity_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
-    taps = convention.window.taps(layout.spatial_ndim)
-    pair = pair_of_map(checked, convention, layout)
-    at_windows = window_statistics(pair, taps)
-    d = formulas.one_minus_ssim(at_windows, convention, taps)
-    return as_map(d, at_windows, pair.images[0].shape[-1], layout)
-
-
-def pair_of_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> Pair:
-    """Returns the pair whose windows make up the map: shrunk and padded by the rules of the convention."""
-    pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
-    return pad_pair(pair, convention.window.taps(layout.spatial_ndim), convention.padding)
-
-
-def as_map(d: jax.Array, at_windows: WindowStatistics, channels: int, layout: Layout) -> jax.Array:
-    """Returns the map 1 - d, 1 where no pixel of a window counts."""
-    if at_windows.weight is not None:
-        d = jnp.where(at_windows.weight == 0, 0, d)
-    similarity = unfold(1 - d, channels)
-    return similarity[..., 0] if layout.channel_axis is None else similarity

@@ -54,7 +54,7 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
     """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
     (pair,), (tangent,) = primals, tangents
-    if jvp.nonzero_tangents(tangent._replace(images=(), weight=None)):  # the data range has a tangent
+    if jvp.nonzero_tangents(tangent._replace(images=(), weight=None)):  # the data range, k1 or k2 has a tangent
         whole_mean = functools.partial(_whole_mean, function, taps)
         return jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent))
     argnums = tuple(i for i, image in enumerate(tangent.images) if not isinstance(image, SymbolicZero))
@@ -91,7 +91,16 @@ def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array
     """Returns the weight of each window, that of its central pixel, folded; without a mask, 1 with `ndim` axes."""
     if weight is None:
         return jnp.ones((1,) * ndim, jnp.float32)
-    return fold(weight[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
+    return _crop_radii(weight, taps)
+
+
+def inside_windows(values: jax.Array, taps: Taps, channels: int) -> jax.Array:
+    """Returns, of folded values for windows around every pixel, those for the windows inside the image."""
+    return _crop_radii(unfold(values, channels), taps)
+
+
+def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
+    return fold(image[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
 
 
 def _tiled_on_cpu(

@@ -47,15 +47,15 @@ def one_minus_contrast_structure(statistics: WindowStatistics, convention: Conve
 
 def luminance_terms(statistics: WindowStatistics, convention: Convention) -> Ratio:
     """Returns the numerator and the denominator of 1 - luminance."""
-    mean_u, mean_v, *_ = statistics
-    return mean_v**2, (mean_u**2 + mean_v**2) / 2 + convention.k1**2
+    mean_u, mean_v, *_, constants = statistics
+    return mean_v**2, (mean_u**2 + mean_v**2) / 2 + (constants or convention).k1 ** 2
 
 
 def contrast_structure_terms(statistics: WindowStatistics, convention: Convention, taps: Taps) -> Ratio:
     """Returns the numerator and the denominator of 1 - contrast · structure."""
-    _, _, var_u, var_v, _ = statistics
+    _, _, var_u, var_v, _, constants = statistics
     # To divide C2 by Bessel's correction is to multiply all variances by it, without an operation on arrays.
-    return var_v, (var_u + var_v) / 2 + convention.k2**2 / bessel_correction(convention, taps)
+    return var_v, (var_u + var_v) / 2 + (constants or convention).k2 ** 2 / bessel_correction(convention, taps)
 
 
 def bessel_correction(convention: Convention, taps: Taps) -> float:

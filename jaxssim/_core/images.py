@@ -22,6 +22,13 @@ class CentredImage(NamedTuple):
     weight: jax.Array | None = None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
 
 
+class Constants(NamedTuple):
+    """k1 and k2 that replace those of a convention: arrays, so that a new value does not recompile."""
+
+    k1: jax.Array  # (1, .., 1), with as many axes as the images
+    k2: jax.Array
+
+
 class ImagePair(NamedTuple):
     """Two images, cropped and with channels last, of their own type. Sum and difference are computed where needed."""
 
@@ -29,10 +36,11 @@ class ImagePair(NamedTuple):
     weight: jax.Array | None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
     offsets: jax.Array  # of x, y and x - y: (3, *batch, 1, .., 1, channels)
     scale: jax.Array  # 1 / data range: (*batch, 1, .., 1)
+    constants: Constants | None = None
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
-        _, _, offsets, scale = self
+        offsets, scale = self.offsets, self.scale
         x, y = (fold(image.astype(scale.dtype)) for image in self.images)
         offset_x, offset_y, offset_v = xla.repeat_along_row(offsets, x)
         # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
@@ -59,6 +67,7 @@ class SumDifference(NamedTuple):
     images: tuple[jax.Array, ...]  # u and v, less their offsets
     weight: jax.Array | None
     offsets: tuple[jax.Array, ...]  # of u and v
+    constants: Constants | None = None
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
@@ -72,7 +81,7 @@ Pair = ImagePair | SumDifference
 def map_images(function: Callable[..., CentredImage], pair: Pair, *options: Any) -> SumDifference:
     """Returns sum and difference after a linear function that maps constant images to themselves."""
     u, v = (function(image, *options) for image in pair.sum_and_difference())
-    return SumDifference((u.centred, v.centred), u.weight, (u.offset, v.offset))
+    return SumDifference((u.centred, v.centred), u.weight, (u.offset, v.offset), pair.constants)
 
 
 def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int) -> jax.Array:

@@ -30,26 +30,26 @@ def downsample(image: CentredImage, rule: Downsample | None, spatial_ndim: int) 
     spatial = image.centred.shape[-1 - spatial_ndim : -1]
     factor = _downsample_factor(spatial, rule)
     if rule == "pool":
-        return block_mean(crop(image, tuple((0, n % factor) for n in spatial)), factor, 0, spatial_ndim)
-    return block_mean(image, factor, (factor - 1) // 2, spatial_ndim)
+        return block_mean(crop(image, tuple((0, n % factor) for n in spatial)), (factor,) * spatial_ndim, 0)
+    return block_mean(image, (factor,) * spatial_ndim, (factor - 1) // 2)
 
 
-def halve(image: CentredImage, spatial_ndim: int) -> CentredImage:
-    """Returns means of blocks of 2 pixels along each axis; the last pixel of an odd number counts twice."""
-    return block_mean(image, 2, 0, spatial_ndim)
+def halve(image: CentredImage, taps: Taps) -> CentredImage:
+    """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd number counts twice."""
+    return block_mean(image, tuple(2 if len(axis_taps) > 1 else 1 for axis_taps in taps), 0)
 
 
-def block_mean(image: CentredImage, factor: int, before: int, spatial_ndim: int) -> CentredImage:
-    """Returns means of blocks of `factor` pixels along each axis, weighted by the mask, if any.
+def block_mean(image: CentredImage, factors: tuple[int, ...], before: int) -> CentredImage:
+    """Returns means of blocks of `factors` pixels, one factor for each axis, weighted by the mask, if any.
 
     The first block starts `before` pixels before the image; the image is mirrored at its edges.
     """
-    if factor == 1:
+    if set(factors) == {1}:
         return image
     if image.weight is None:
-        return image._replace(centred=_block_means(image.centred, factor, before, spatial_ndim))
-    weight = _block_means(image.weight, factor, before, spatial_ndim)
-    weighted = _block_means(image.centred * image.weight, factor, before, spatial_ndim)
+        return image._replace(centred=_block_means(image.centred, factors, before))
+    weight = _block_means(image.weight, factors, before)
+    weighted = _block_means(image.centred * image.weight, factors, before)
     return image._replace(centred=weighted / jnp.where(weight == 0, 1, weight), weight=weight)
 
 
@@ -90,8 +90,10 @@ def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
     return max(1, round(min(spatial) / 256) if rule == "pool" else (2 * min(spatial) + 256) // 512)
 
 
-def _block_means(image: jax.Array, factor: int, before: int, spatial_ndim: int) -> jax.Array:
-    for axis in range(image.ndim - 1 - spatial_ndim, image.ndim - 1):
+def _block_means(image: jax.Array, factors: tuple[int, ...], before: int) -> jax.Array:
+    for axis, factor in enumerate(factors, start=image.ndim - 1 - len(factors)):
+        if factor == 1:
+            continue
         length = image.shape[axis]
         after = max(0, -(-length // factor) * factor - length - before)
         widths = [(0, 0)] * image.ndim

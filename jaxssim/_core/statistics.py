@@ -6,14 +6,14 @@ With F the mean over a window, which is linear:
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxssim._core import images, jvp, xla
 from jaxssim._core.filtering import WindowMoments, moments_by_passes, weighted_sum
-from jaxssim._core.images import CentredImage, ImagePair, Pair
+from jaxssim._core.images import CentredImage, Constants, ImagePair, Pair
 from jaxssim.conventions import Taps
 
 
@@ -25,6 +25,7 @@ class WindowStatistics(NamedTuple):
     var_u: jax.Array
     var_v: jax.Array
     weight: jax.Array | None = None  # of the mask under each window; 0 where no pixel of the window counts
+    constants: Constants | None = None
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -34,7 +35,7 @@ def window_statistics(pair: Pair, taps: Taps) -> WindowStatistics:
 
 
 def _statistics_of(taps: Taps, pair: Pair) -> WindowStatistics:
-    return statistics_of_sum_difference(*pair.sum_and_difference(), taps)
+    return statistics_of_sum_difference(*pair.sum_and_difference(), taps, pair.constants)
 
 
 @functools.partial(window_statistics.defjvp, symbolic_zeros=True)
@@ -53,13 +54,16 @@ def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-
     )
     dmean, dvar_u = _moments_tangent(images.fold(u.centred), dimage, weight, moments_u, taps, channels)
     _, dvar_v = _moments_tangent(images.fold(v.centred), dimage, weight, moments_v, taps, channels, dmean)
-    statistics = _joined(_add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v))
-    return statistics, WindowStatistics(dmean, sign * dmean, dvar_u, sign * dvar_v, _zero_tangent(statistics.weight))
+    statistics = _joined(_add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v), pair.constants)
+    zeros = _zero_tangent(statistics[4:])  # of the weight and of the constants
+    return statistics, WindowStatistics(dmean, sign * dmean, dvar_u, sign * dvar_v, *zeros)
 
 
-def statistics_of_sum_difference(u: CentredImage, v: CentredImage, taps: Taps) -> WindowStatistics:
+def statistics_of_sum_difference(
+    u: CentredImage, v: CentredImage, taps: Taps, constants: Constants | None
+) -> WindowStatistics:
     """Returns the statistics of every window that lies inside the sum u and the difference v of two images."""
-    return _joined(moments_of_image(u, taps), moments_of_image(v, taps))
+    return _joined(moments_of_image(u, taps), moments_of_image(v, taps), constants)
 
 
 def moments_of_image(image: CentredImage, taps: Taps) -> WindowMoments:
@@ -68,9 +72,9 @@ def moments_of_image(image: CentredImage, taps: Taps) -> WindowMoments:
     return _add_offset(image.offset, _moments_of_folded(folded, _folded_weight(image), taps, channels))
 
 
-def _joined(moments_u: WindowMoments, moments_v: WindowMoments) -> WindowStatistics:
+def _joined(moments_u: WindowMoments, moments_v: WindowMoments, constants: Constants | None) -> WindowStatistics:
     (mean_u, var_u, weight), (mean_v, var_v, _) = moments_u, moments_v
-    return WindowStatistics(mean_u, mean_v, var_u, var_v, weight)
+    return WindowStatistics(mean_u, mean_v, var_u, var_v, weight, jax.tree.map(images.fold, constants))
 
 
 def _folded_weight(image: CentredImage) -> jax.Array | None:
@@ -116,5 +120,5 @@ def _moments_tangent(
     return dmean, 2 * (window_mean(image * dimage) - mean * dmean)
 
 
-def _zero_tangent(weight: jax.Array | None) -> jax.Array | None:
-    return None if weight is None else jnp.zeros_like(weight)
+def _zero_tangent(arrays: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, arrays)

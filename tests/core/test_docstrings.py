@@ -24,6 +24,7 @@ DIFFERENT = {
     *((name, "levels") for name in ("cw_ssim", "cw_ssim_loss")),  # what levels do to the value
     ("luma", "channel_axis"),
     ("luma", "data_range"),
+    ("pairwise", "mask"),  # one for all images
 }
 BANNED = ("is had", "are had", "be had", "that is none", "that are none", "so many", "kin take", "for it alone", "anew")
 

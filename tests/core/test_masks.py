@@ -198,9 +198,11 @@ def test_derivatives(order, name):
 class TestErrors:
     x = np.zeros((2, 16, 16, 3), np.float32)
 
-    @pytest.mark.parametrize("shape", [(16,), (2, 16), (16, 16, 3), (3, 16, 16), (2, 16, 16, 1), (1, 16, 16, 3)])
+    @pytest.mark.parametrize("shape", [(16,), (2, 16), (16, 16, 3), (3, 16, 16), (2, 16, 16, 2), (1, 16, 16, 3)])
     def test_shape_that_does_not_fit(self, shape):
-        with pytest.raises(ValueError, match=r"mask has shape .*\(16, 16\) or \(2, 16, 16\) or \(2, 16, 16, 3\)"):
+        with pytest.raises(
+            ValueError, match=r"mask has shape .*\(16, 16\) or \(2, 16, 16\) or \(2, 16, 16, 1\) or \(2, 16, 16, 3\)"
+        ):
             jaxssim.ssim(self.x, self.x, data_range=1.0, mask=np.ones(shape))
 
     @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])

@@ -148,7 +148,9 @@ def test_defaults_of_ms_ssim_l1_loss_are_those_of_the_paper():
 class TestErrors:
     def test_image_too_small_for_the_scales(self):
         x = np.zeros((160, 170, 1), np.float32)
-        with pytest.raises(ValueError, match=r"\(160, 170\).* 5 scales .*\(161, 161\).* at most 4 .*S\[:4\]"):
+        with pytest.raises(
+            ValueError, match=r"\(160, 170\).* 5 scales .*\(161, 161\).* at most 4 weights, for instance \(0\.\d+, "
+        ):
             jaxssim.ms_ssim(x, x, data_range=1.0)
         assert jaxssim.ms_ssim(x, x, data_range=1.0, weights=jaxssim.MS_SSIM_WEIGHTS[:4]) == 1
         with pytest.raises(ValueError, match=r"\(32, 40\).*33x33"):

@@ -12,6 +12,9 @@ from jaxssim import Convention, Gaussian, _pairwise, conventions  # private: one
 SMALL = Convention(window=Gaussian(5, 1.0))
 CASES = {
     "mse": ("mse", {}),
+    "mae": ("mae", {}),
+    "psnr": ("psnr", dict(data_range=1.0)),
+    "ssim of other constants": ("ssim", dict(data_range=1.0, k1=0.05, k2=0.1)),
     "ssim": ("ssim", dict(data_range=1.0)),
     "skimage": ("ssim", dict(data_range=1.0, convention=conventions.SKIMAGE)),
     "kornia": ("ssim", dict(data_range=1.0, convention=conventions.KORNIA)),
@@ -34,15 +37,16 @@ def images(n=5, shape=(34, 37, 3)):
     return stack[:n]
 
 
-@pytest.mark.parametrize("name", slow_except(["mse", "ssim", "ms_ssim", "cw_ssim"], list(CASES)))
+@pytest.mark.parametrize("name", slow_except(["mse", "psnr", "ssim", "ms_ssim", "cw_ssim"], list(CASES)))
 def test_each_entry_is_the_metric_of_its_pair(name):
     metric, options = CASES[name]
     stack = images()
     one = getattr(jaxssim, metric)
     expected = [one(np.broadcast_to(image, stack.shape), stack, **options) for image in stack]
     matrix = jaxssim.pairwise(stack, metric=metric, **options)
-    np.testing.assert_allclose(matrix, expected, atol=1e-6 if metric == "cw_ssim" else CLOSE)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-6, atol=1e-6 if metric == "cw_ssim" else CLOSE)
     np.testing.assert_array_equal(matrix, matrix.T)
+    np.testing.assert_array_equal(jaxssim.pairwise(stack, metric=one, **options), matrix)
 
 
 @pytest.mark.parametrize("size", slow_except([1], [1, 34 * 37 * 3 * 4, 10**9]))
@@ -114,6 +118,32 @@ def test_new_data_range_or_k_compiles_nothing():
     assert jaxssim.pairwise(stack, data_range=1.0)[0, 2] < jaxssim.pairwise(stack, data_range=3.0)[0, 2]
 
 
+@pytest.mark.parametrize("name", slow_except(["mse", "ssim"], ["mse", "mae", "psnr", "ssim", "kornia", "ms_ssim"]))
+@pytest.mark.parametrize("kind", ["pixels", "one channel", "channels", "channels first"])
+def test_a_mask_of_all_images(name, kind):
+    metric, options = CASES[name]
+    stack = images()
+    mask = np.random.default_rng(1).random((34, 37, 3)) * (np.arange(37)[:, None] > 4)
+    mask = {"pixels": mask[..., 0], "one channel": mask[..., :1]}.get(kind, mask)
+    stack[:, mask[..., 0] == 0 if kind == "pixels" else (mask == 0).all(-1)] = np.nan
+    one = getattr(jaxssim, metric)
+    expected = [[one(a, b, mask=mask, **options) for b in stack] for a in stack]
+    if kind == "channels first":
+        stack, mask, options = np.moveaxis(stack, -1, -3), np.moveaxis(mask, -1, -3), options | {"channel_axis": -3}
+    matrix = jaxssim.pairwise(stack, metric=metric, mask=mask, **options)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-6, atol=CLOSE)
+
+
+def test_a_function_of_ones_own_for_all_pairs():
+    stack = np.uint8(255 * images())
+    brightest = lambda x, y, scale, power=1: ((x.max() / 255 - y.mean() / 255) * scale) ** power  # noqa: E731
+    matrix = jaxssim.pairwise(stack, metric=brightest, scale=np.float32(2), power=3)
+    expected = [[(2 * (a.max() / 255 - b.mean() / 255)) ** 3 for b in stack] for a in stack]
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"metric must return a scalar .* shape \(34, 37\)"):
+        jaxssim.pairwise(stack, metric=lambda x, y: (x - y).sum(-1))
+
+
 def test_guard_and_k_of_cw_ssim():
     stack = images(4, (24, 21, 3))
     options = dict(levels=2, orientations=3, guard=2, k=0.2)
@@ -125,8 +155,8 @@ def test_guard_and_k_of_cw_ssim():
 
 class TestErrors:
     def test_unknown_metric(self):
-        for metric in ("psnr", ["mse"], None):
-            with pytest.raises(ValueError, match=r"metric must be one of 'mse', 'ssim', 'ms_ssim', 'cw_ssim', got"):
+        for metric in ("lpips", ["mse"], None):
+            with pytest.raises(ValueError, match=r"metric must be one of 'mse', .* 'cw_ssim' or a function, got"):
                 jaxssim.pairwise(images(), metric=metric, data_range=1.0)
 
     def test_shape_and_type(self):
@@ -144,7 +174,9 @@ class TestErrors:
             jaxssim.pairwise(images(), data_range=np.ones(5))
 
     def test_an_option_of_another_metric(self):
-        with pytest.raises(TypeError, match=r"metric='ssim' takes .*'data_range', 'convention'\], got .*levels"):
+        with pytest.raises(
+            TypeError, match=r"metric='ssim' takes .*'data_range', 'convention', 'k1', 'k2', 'mask'\], got .*levels"
+        ):
             jaxssim.pairwise(images(), data_range=1.0, levels=3)
         with pytest.raises(TypeError, match="metric='mse' takes the options"):
             jaxssim.pairwise(images(), metric="mse", data_range=1.0)

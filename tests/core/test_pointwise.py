@@ -58,3 +58,37 @@ def test_psnr_and_its_derivatives_for_errors_of_any_size(scale):
     assert np.isfinite(jax.grad(psnr)(a, b)).all()
     if scale > 1e-15:  # the second derivative of smaller errors overflows float32
         assert np.isfinite(jax.hessian(psnr)(a, b)).all()
+
+
+@pytest.mark.parametrize("kind", ["bool", "weights", "channels", "one channel", "channels first"])
+def test_a_mask_weights_the_errors(kind):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, 4, 12, 11, 3))
+    mask = rng.random((4, 12, 11, 3)) * (rng.random((4, 12, 11, 3)) > 0.4)
+    mask = {"bool": mask[0, ..., 0] > 0, "weights": mask[..., 0], "one channel": mask[..., :1]}.get(kind, mask)
+    weight = np.broadcast_to(mask if mask.ndim == 4 else mask[..., None], x.shape)
+    x[weight == 0] = np.nan
+    difference = np.where(weight > 0, x - y, 0)
+    squared, absolute = (np.average(e, (1, 2, 3), weight) for e in (difference**2, np.abs(difference)))
+    options = {"mask": mask}
+    if kind == "channels first":
+        x, y, options["mask"] = (np.moveaxis(array, -1, 1) for array in (x, y, mask))
+        options["channel_axis"] = -3
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(jaxssim.mse(x, y, **options), squared, rtol=1e-12)
+        np.testing.assert_allclose(jaxssim.mae(x, y, **options), absolute, rtol=1e-12)
+        psnr = jaxssim.psnr(x, y, data_range=2.0, **options)
+        np.testing.assert_allclose(psnr, 10 * np.log10(4 / squared), rtol=1e-12)
+        gradient = jax.grad(lambda y: jaxssim.mse(x, y, **options).sum())(y)
+    np.testing.assert_array_equal(
+        gradient != 0, np.moveaxis(weight, -1, 1) > 0 if kind == "channels first" else weight > 0
+    )
+
+
+def test_a_mask_without_pixels_leaves_no_error():
+    x, y = np.random.default_rng(0).random((2, 12, 11, 3), np.float32)
+    mask = np.zeros((12, 11), bool)
+    assert jaxssim.mse(x, y, mask=mask) == jaxssim.mae(x, y, mask=mask) == 0
+    assert jaxssim.psnr(x, y, data_range=1.0, mask=mask) == np.inf
+    with pytest.raises(ValueError, match=r"mask has shape \(11, 12\)"):
+        jaxssim.mae(x, y, mask=mask.T)

@@ -12,15 +12,18 @@ pytestmark = pytest.mark.slow  # three minutes of compiling
 
 SHAPE = (2, 16, 18, 3)
 WEIGHTS = (0.5, 0.5)
+MASK = np.arange(18) * np.ones((16, 1)) > 3
 SMALL = jaxssim.Convention(window=jaxssim.Gaussian(5, 1.0))
 
 FUNCTIONS = {
     "ssim": lambda x, y: jaxssim.ssim(x, y, data_range=200.0),
-    "ssim, mask": lambda x, y: jaxssim.ssim(x, y, data_range=200.0, mask=np.arange(18) * np.ones((16, 1)) > 3),
+    "ssim, mask": lambda x, y: jaxssim.ssim(x, y, data_range=200.0, mask=MASK),
     "ssim, scikit-image": lambda x, y: jaxssim.ssim(x, y, data_range=200, convention=conventions.SKIMAGE),
     "dssim": lambda x, y: jaxssim.dssim(x, y, data_range=200.0),
     "ssim_map": lambda x, y: jaxssim.ssim_map(x, y, data_range=200.0, convention=conventions.KORNIA),
     "ssim_components": lambda x, y: jaxssim.ssim_components(x, y, data_range=200.0),
+    "ssim_and_map": lambda x, y: jaxssim.ssim_and_map(x, y, data_range=200.0, convention=conventions.SKIMAGE),
+    "ssim, k1 and k2": lambda x, y: jaxssim.ssim(x, y, data_range=200.0, k1=0.02, k2=np.float64(0.05)),
     "ssim_loss": lambda x, y: jaxssim.ssim_loss(x, y, data_range=200.0),
     "ms_ssim": lambda x, y: jaxssim.ms_ssim(x, y, data_range=200.0, weights=WEIGHTS, convention=SMALL),
     "ms_ssim_loss": lambda x, y: jaxssim.ms_ssim_loss(x, y, data_range=200.0, weights=WEIGHTS, convention=SMALL),
@@ -30,9 +33,14 @@ FUNCTIONS = {
     "mse": jaxssim.mse,
     "mae": jaxssim.mae,
     "psnr": lambda x, y: jaxssim.psnr(x, y, data_range=200.0),
+    "mse, mask": lambda x, y: jaxssim.mse(x, y, mask=MASK),
+    "mae, mask": lambda x, y: jaxssim.mae(x, y, mask=MASK),
+    "psnr, mask": lambda x, y: jaxssim.psnr(x, y, data_range=200.0, mask=MASK),
     "luma": lambda x, y: jaxssim.luma(x, data_range=None if x.dtype in (jnp.uint8, jnp.uint16) else 200.0),
     "pairwise, mse": lambda x, y: jaxssim.pairwise(x, metric="mse"),
     "pairwise, ssim": lambda x, y: jaxssim.pairwise(x, metric="ssim", data_range=200.0),
+    "pairwise, mask": lambda x, y: jaxssim.pairwise(x, metric="ssim", data_range=200.0, mask=MASK, k1=0.02),
+    "pairwise, psnr": lambda x, y: jnp.triu(jaxssim.pairwise(x, metric="psnr", data_range=200.0), 1),
     "pairwise, ms_ssim": lambda x, y: jaxssim.pairwise(
         x, metric="ms_ssim", data_range=200.0, weights=WEIGHTS, convention=SMALL
     ),

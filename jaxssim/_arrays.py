@@ -1,0 +1,81 @@
+"""What counts as an array: containers of numbers alone. Others are errors, so that nothing is lost in silence."""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+PLAIN_PICTURES = ("L", "RGB", "I;16", "F")
+"""The modes of Pillow whose pixels are the colours themselves."""
+
+MORE_THAN_NUMBERS = {
+    "mask": ("a mask", "its numbers, and the mask, 1 where a pixel counts, as mask=..."),
+    "unit": ("units", "its plain numbers"),
+    "units": ("units", "its plain numbers"),
+    "dims": ("named axes", "its plain numbers, channels last, as x.values or x[...]"),
+    "index": ("labels by which rows are aligned", "x.to_numpy()"),
+    "columns": ("names of columns", "x.to_numpy()"),
+}
+"""Attributes of containers: what a container with this attribute carries beside numbers, and what to pass instead."""
+
+
+def as_array(name: str, value: Any) -> Any:
+    """Returns an array of JAX, or of NumPy in native byte order; a parameter of Flax becomes its array."""
+    if isinstance(value, jax.Array):
+        return value
+    check_numbers_alone(name, value)
+    if hasattr(value, "__jax_array__"):
+        return value.__jax_array__()
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # each framework raises errors of its own
+        raise ValueError(
+            f"{name} is a {_type_name(value)} that NumPy cannot read ({error}); pass an array of JAX or NumPy"
+        ) from error
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def as_real(name: str, value: Any) -> Any:
+    """Returns a number or an array of real numbers as an array."""
+    array = None if isinstance(value, str | bytes) or value is None else as_array(name, value)
+    if array is None or not (jnp.issubdtype(array.dtype, np.integer) or jnp.issubdtype(array.dtype, np.floating)):
+        raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}")
+    return array
+
+
+def is_concrete(value: Any) -> bool:
+    """Returns whether this process can read an array's values: it is neither traced nor on another process's device."""
+    return isinstance(value, np.ndarray) or (not isinstance(value, jax.core.Tracer) and value.is_fully_addressable)
+
+
+def check_numbers_alone(name: str, value: Any) -> None:
+    """Raises a ValueError for what holds no numbers, or more than numbers."""
+    if type(value) is np.ndarray or isinstance(value, np.generic | bool | int | float | complex):
+        return
+    if value is None or isinstance(value, str | bytes | os.PathLike):
+        raise ValueError(
+            f"{name} must be an array, got {value!r}; load a picture first, for instance by "
+            'np.asarray(PIL.Image.open(path).convert("RGB"))'
+        )
+    if isinstance(value, list | tuple):
+        for element in value:
+            check_numbers_alone(name, element)
+        return
+    if isinstance(value, np.ma.MaskedArray) and not np.ma.is_masked(value):
+        return
+    mode = getattr(value, "mode", None)
+    if isinstance(mode, str) and hasattr(value, "getbands") and mode not in PLAIN_PICTURES:
+        alpha = f", or {name}[..., :3] as an array, with {name}[..., 3] as mask" if mode == "RGBA" else ""
+        raise ValueError(
+            f"{name} is a picture of mode {mode!r}, whose numbers are not red, green and blue alone; pass "
+            f'{name}.convert("RGB") or {name}.convert("L"){alpha}'
+        )
+    for attribute, (carried, instead) in MORE_THAN_NUMBERS.items():
+        if hasattr(value, attribute):
+            raise ValueError(f"{name} is a {_type_name(value)}, which carries {carried}; pass {instead}")
+
+
+def _type_name(value: Any) -> str:
+    return f"{type(value).__module__.split('.')[0]}.{type(value).__qualname__}"
