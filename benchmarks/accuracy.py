@@ -62,7 +62,7 @@ CASES = [
 GROUPS = list(dict.fromkeys(case.group for case in CASES))
 
 
-class Answers(workers.Answers):
+class RequestHandler(workers.RequestHandler):
     """The requests that a worker answers."""
 
     def value(self, case):
@@ -81,14 +81,14 @@ class Answers(workers.Answers):
 
 
 def exact_values(case):
-    """Returns SSIM in float64: the mean of the windows inside, and of all windows of the reflected image."""
+    """Returns a pair's float64 SSIM twice: averaged over the windows inside, and over all of the reflected image."""
     import reference
 
     import jaxssim
 
     images = [array[0] for array in peers.arrays(case)[:2]]
     conventions = {"inside": jaxssim.conventions.WANG2004, "reflected": jaxssim.conventions.TORCHMETRICS}
-    return {name: float(1 - reference.dissimilarity(*images, 1.0, which)) for name, which in conventions.items()}
+    return {name: float(1 - reference.one_minus_ssim(*images, 1.0, which)) for name, which in conventions.items()}
 
 
 def against_matlab(folder):
@@ -238,11 +238,11 @@ def main():
     parser.add_argument("--reference", type=Path, metavar="DIR")
     options = parser.parse_args()
     if options.worker is not None:
-        measuring.serve(Answers(options.worker))
+        measuring.serve(RequestHandler(options.worker))
         return
     results = measure(options)
     path = options.output / f"accuracy-{results['stem']}"
-    measuring.write(path, [results["header"], *workers.about(results), NOTES], list(tables(results)), results)
+    measuring.write(path, [results["header"], *workers.header_lines(results), NOTES], list(tables(results)), results)
     draw(results["cases"], f"{path}.png")
 
 

@@ -1,4 +1,4 @@
-"""Fuzz jaxssim: compare 100,000 pairs of images of every kind with float64, and count values that break a promise.
+"""Fuzzes jaxssim: compares 100,000 pairs of images of every kind with float64, and counts values that break a promise.
 
     python benchmarks/fuzz.py [--count 100000] [--seed 0] [--batch 17]
 
@@ -11,10 +11,10 @@ Promised for every pair of finite images, up to 1e15 data ranges from 0:
 Promised where images keep to their data range, at most 1,000 data ranges from 0, including images with dead pixels and
 pairs up to 10 data ranges apart (wider images round x + y; the program prints their worst error, which has no limit):
     SSIM is within 2e-7 of float64, or within 2e-6 / sqrt(n) for the mean of n < 100 windows, each within 2e-6;
-    1 - SSIM has a relative error of at most 1e-5, or of 1e-5 of 1e-24 where its squares leave float32;
+    1 - SSIM has a relative error of at most 1e-5, or an absolute error of 1e-29 where squared differences underflow;
     maps are within 2e-6, or within 5e-6 beyond 10 data ranges from 0 and under masks. Where a pair has values of both
     signs, means cancel and luminance has a slope of 1 / k1: there the limits are 5e-6, 5e-5 (relative) and 2e-5.
-    MS-SSIM, whose powers have no bounded slope at 0, is within what errors of its factors of this size can cause.
+    MS-SSIM, whose powers are infinitely steep at 0, is within the change that errors of this size in its factors cause.
 
 The program prints each pair that breaks a promise with the number of its batch; `--batch` runs that batch alone,
 whatever the count.

@@ -8,6 +8,7 @@ environment that holds `PACKAGES` (PyTorch's build for CPU is enough), JAX, and 
 The program prints the rounding error of each library: its distance from its own definition in float64.
 """
 
+import argparse
 import importlib.metadata
 import json
 from pathlib import Path
@@ -89,9 +90,9 @@ def main():
     multiscale = {
         peer: {name: function(x, y) for name, x, y in pairs if name in MS_SSIM} for peer, function in ms_ssim.items()
     }
-    for peer, found in values.items():
-        exact = {name: 1 - reference.dissimilarity(x, y, 255, DEFINITIONS[peer]) for name, x, y in pairs}
-        errors = {name: abs(found[name] - exact[name]) for name in exact}
+    for peer, by_pair in values.items():
+        exact = {name: 1 - reference.one_minus_ssim(x, y, 255, DEFINITIONS[peer]) for name, x, y in pairs}
+        errors = {name: abs(by_pair[name] - exact[name]) for name in exact}
         worst = max(errors, key=errors.get)
         print(f"{peer}: within {errors[worst]:.1e} of its definition in float64, the farthest for {worst!r}")
     content = {
@@ -105,8 +106,9 @@ def main():
 
 def rounded(values, digits=12):
     """Returns the values of each library rounded to `digits` decimals."""
-    return {peer: {name: round(value, digits) for name, value in found.items()} for peer, found in values.items()}
+    return {peer: {name: round(value, digits) for name, value in by_pair.items()} for peer, by_pair in values.items()}
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

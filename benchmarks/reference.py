@@ -61,17 +61,17 @@ def statistics(image, mask, weights):
     """Returns the mean and the variance within each window, over the pixels inside the mask."""
     if mask is not None:
         return masked_statistics(image, mask, weights)
-    level = image.mean(tuple(range(-1 - len(weights), -1)), keepdims=True)
-    image = image - level  # the squares of values near 0 lose no digits
+    offset = image.mean(tuple(range(-1 - len(weights), -1)), keepdims=True)
+    image = image - offset  # the squares of values near 0 lose no digits
     mean = local_mean(image, weights)
-    return mean + level, np.maximum(local_mean(image**2, weights) - mean**2, 0)
+    return mean + offset, np.maximum(local_mean(image**2, weights) - mean**2, 0)
 
 
 def masked_statistics(image, mask, weights):
-    """Returns the same under a mask: first the means, then the squares of the differences from them."""
+    """Returns mean and variance under a mask: first the means, then the squares of the differences from the means."""
     spatial = image.shape[-1 - len(weights) : -1]
     taps = list(itertools.product(*map(enumerate, weights)))
-    lengths = [n - len(along) + 1 for n, along in zip(spatial, weights, strict=True)]
+    lengths = [n - len(axis_taps) + 1 for n, axis_taps in zip(spatial, weights, strict=True)]
 
     def shifted(array, tap):
         return array[(..., *(slice(i, i + length) for (i, _), length in zip(tap, lengths, strict=True)), slice(None))]
@@ -140,7 +140,7 @@ def product(a, b):
     return a + b - a * b
 
 
-def dissimilarity_map(x, y, data_range, convention=WANG2004, mask=None, spatial_ndim=2):
+def one_minus_ssim_map(x, y, data_range, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - SSIM of every window of the map that the convention defines."""
     x, y, mask = prepare(x, y, mask, convention, spatial_ndim)
     return product(*map_terms(x, y, mask, data_range, convention, spatial_ndim))
@@ -162,7 +162,7 @@ def mean_over_windows(values, mask, spatial_ndim=2):
     return (values * mask).sum(axes) / np.where(total == 0, 1, total)
 
 
-def dissimilarity(x, y, data_range, convention=WANG2004, mask=None, spatial_ndim=2):
+def one_minus_ssim(x, y, data_range, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - SSIM of each image."""
     x, y, mask = prepare(x, y, mask, convention, spatial_ndim)
     values = product(*map_terms(x, y, mask, data_range, convention, spatial_ndim))
@@ -229,22 +229,22 @@ def _halve(image, spatial_ndim):
     return image
 
 
-def scale_dissimilarities(x, y, data_range, scales, convention=WANG2004, mask=None, spatial_ndim=2):
+def one_minus_scales(x, y, data_range, scales, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - contrast · structure of each scale, of the last 1 - SSIM: a list of (*batch, channels)."""
     convention = dataclasses.replace(convention, downsample=None)
-    x, y, found = np.asarray(x, np.float64), np.asarray(y, np.float64), []
+    x, y, means = np.asarray(x, np.float64), np.asarray(y, np.float64), []
     for scale in range(scales):
         a, b, m = prepare(x, y, mask, convention, spatial_ndim)
         luminance, contrast_structure = map_terms(a, b, m, data_range, convention, spatial_ndim)
         values = product(luminance, contrast_structure) if scale == scales - 1 else contrast_structure
-        found.append(mean_over_windows(*counted_windows(values, m, convention, spatial_ndim), spatial_ndim))
+        means.append(mean_over_windows(*counted_windows(values, m, convention, spatial_ndim), spatial_ndim))
         (x, _), (y, mask) = (halve(image, mask, spatial_ndim) for image in (x, y))
-    return found
+    return means
 
 
-def ms_dissimilarity(x, y, data_range, weights, convention=WANG2004, mask=None, spatial_ndim=2):
+def one_minus_ms_ssim(x, y, data_range, weights, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - MS-SSIM of each image (Wang, Simoncelli & Bovik 2003); 1 where a scale is negatively correlated."""
-    scales = scale_dissimilarities(x, y, data_range, len(weights), convention, mask, spatial_ndim)
+    scales = one_minus_scales(x, y, data_range, len(weights), convention, mask, spatial_ndim)
     with np.errstate(divide="ignore"):
         logarithm = sum(w * np.log1p(-np.minimum(d, 1)) for w, d in zip(weights, scales, strict=True))
     return -np.expm1(logarithm).mean(-1)

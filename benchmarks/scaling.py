@@ -25,7 +25,7 @@ SERIES = {  # the number that varies; then shape, window and devices
 }
 
 
-class Answers:
+class RequestHandler:
     """The requests that a worker answers."""
 
     def machine(self):
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     if options.worker is not None:
-        measuring.serve(Answers())
+        measuring.serve(RequestHandler())
         return
     results = measure(options)
     path = options.output / f"scaling-{results['stem']}"

@@ -7,10 +7,10 @@ Each library runs in its own process. They take turns: in each round, each runs 
 wait. Images are float32 in [0, 1], in the layout that the library expects and on its device; y is x with noise. Each
 library is called in its fastest way (`jax.jit`, `tf.function`, all cores) and compiles before the measurement.
 
-Times are medians over rounds, with quartiles. The limit is the shortest possible time on this machine: the longer of
-reading each image and writing each gradient once at the speed of a copy, and of the multiplications and additions of a
-separable window at the speed of a matrix product. It counts four filtered images for a value (the means and the squares
-of the sum and of the difference of the images), three more for a derivative by one image, and four more for both.
+Times are medians over rounds, with quartiles. The limit is the shortest possible time on this machine, the longer of
+two: reading each image and writing each gradient once at the speed of a copy; the arithmetic of a separable window at
+the speed of a matrix product. It counts four filtered images for a value (the means and the squares of the sum and of
+the difference of the images), three more for a derivative by one image, and four more for both.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ WORKS = {
     "jvp": "value and jvp",
 }
 FILTERED = {"forward": 4, "gradient": 7, "both": 8, "jvp": 7}  # images that go through the window
-MOVED = {"forward": 2, "gradient": 3, "both": 4, "jvp": 3}  # images read or written
+IMAGES_READ_OR_WRITTEN = {"forward": 2, "gradient": 3, "both": 4, "jvp": 3}  # images read or written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ for kornia. TensorFlow has no uniform window; a very wide Gaussian takes its pla
 unless a row says otherwise. opencv is the recipe of five blurs."""
 
 
-class Answers(workers.Answers):
+class RequestHandler(workers.RequestHandler):
     """The requests that a worker answers."""
 
     def limits(self, dtype):
@@ -167,7 +167,7 @@ def limit(row, limits):
     """Returns the shortest possible time of a row on this machine, and whether memory or arithmetic limits it."""
     values, taps = math.prod(row.shape), row.size if row.sigma else 1  # a running sum adds one value and subtracts one
     scales = 4 / 3 if row.metric == "ms_ssim" else 1
-    traffic = MOVED[row.work] * values * np.dtype(row.dtype).itemsize / limits["bytes"]
+    traffic = IMAGES_READ_OR_WRITTEN[row.work] * values * np.dtype(row.dtype).itemsize / limits["bytes"]
     operations = FILTERED[row.work] * 2 * taps * 2 * scales * values  # along two axes; a tap multiplies and adds
     arithmetic = operations / limits["flops"]
     return {"limit": max(traffic, arithmetic), "limited_by": "memory" if traffic > arithmetic else "arithmetic"}
@@ -219,13 +219,13 @@ def tables(records):
     yield "All", heads, [line for record in records for line in details(record)]
 
 
-def about(results):
+def header_lines(results):
     """Yields the lines that explain the tables."""
     yield f"{results['header']}; load average at the start: {results['load']:.1f}"
     yield f"import jaxssim adds {1e3 * results['import']:.0f} ms to import jax"
     for dtype, limits in results["limits"].items():
         yield f"Limits, {dtype}: {limits['bytes'] / 1e9:.0f} GB/s copied, {limits['flops'] / 1e9:.0f} GFLOP/s"
-    yield from workers.about(results)
+    yield from workers.header_lines(results)
     yield NOTES
 
 
@@ -286,11 +286,11 @@ def main():
     """Measures, prints and writes the results."""
     options = parse()
     if options.worker:
-        measuring.serve(Answers(options.worker))
+        measuring.serve(RequestHandler(options.worker))
         return
     results = measure(choose_rows(options), options)
     path = options.output / f"speed-{results['stem']}"
-    measuring.write(path, list(about(results)), list(tables(results["rows"])), results)
+    measuring.write(path, list(header_lines(results)), list(tables(results["rows"])), results)
     drawn = [record for record in results["rows"] if record["seconds"] and not record["also"]]
     if drawn:
         draw(drawn, results["header"], f"{path}.png")

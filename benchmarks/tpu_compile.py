@@ -39,7 +39,7 @@ SCHEDULED = re.compile(r'"bundle_analysis_data":\{"estimated_cycles":"(\d+)"')
 ROUGH = re.compile(r'"window_config":\{[^{}]*"estimated_cycles":"(\d+)"')
 COLLECTIVE = re.compile(r" (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 (TAPS,) = jaxssim.Gaussian().taps(1)
-PATIENCE = 300  # seconds
+TIMEOUT = 300  # seconds
 HEIGHTS = 1, 100  # heights of an edge in data ranges: as in photographs, and as in measurements
 FORMULATIONS = {
     "library": "the law of total variance in sums of shifted slices, channels folded into the last axis",
@@ -154,7 +154,7 @@ def training_step():
 # Workers: libtpu reads its settings once per process, and its analysis may end the process.
 
 
-class Answers:
+class RequestHandler:
     """The requests that a worker answers."""
 
     def compile(self, point):
@@ -188,12 +188,12 @@ class Answers:
         """Returns the largest relative error of 1 - SSIM in float32 on a CPU, for noise over an edge of each height."""
         strengths = np.geomspace(1e-3, 0.3, 24)[:, None, None, None]
         noise = strengths * np.random.default_rng(0).standard_normal((2, 24, 128, 128, 3))
-        found = []
+        errors = []
         for height in HEIGHTS:
             x, y = (height * (np.arange(128) > 40)[:, None] + noise).astype(np.float32)
             exact = formulations()["library"](x.astype(np.float64), y.astype(np.float64))
-            found.append(float(np.abs(formulations()[name](x, y) / exact - 1).max()))
-        return found
+            errors.append(float(np.abs(formulations()[name](x, y) / exact - 1).max()))
+        return errors
 
 
 def ask(point):
@@ -202,7 +202,7 @@ def ask(point):
         for flags in (f"--xla_jf_dump_static_llo_profile_to={folder}", ""):
             environment = WITHOUT_TPU | {"LIBTPU_INIT_ARGS": flags}
             worker = measuring.Worker([sys.executable, __file__, "--worker"], environment)
-            patience = threading.Timer(PATIENCE, worker.process.kill)
+            patience = threading.Timer(TIMEOUT, worker.process.kill)
             patience.start()
             try:
                 return worker.ask("compile", point)
@@ -261,15 +261,15 @@ def ratios(rows):
     for row in rows:
         name, _, work = row["program"].partition(", ")
         groups[row["topology"], row["images"], work or "value"][name] = row["scheduled"], row["rough"]
-    for (topology, images, work), found in groups.items():
-        if "library" in found and found["library"][0]:
-            whole = found["library"][0]
-            of_each = (found.get(name, (None, None)) for name in FORMULATIONS)
+    for (topology, images, work), by_formulation in groups.items():
+        if "library" in by_formulation and by_formulation["library"][0]:
+            whole = by_formulation["library"][0]
+            of_each = (by_formulation.get(name, (None, None)) for name in FORMULATIONS)
             shares = (f"{a / whole:.2f}" if a else f"≤ {b / whole:.2f}" if b else "-" for a, b in of_each)
             yield [topology, str(images), work, *shares]
 
 
-def about():
+def header_lines():
     """Returns the lines that explain the figures."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "libtpu"))
     return [
@@ -292,10 +292,10 @@ def main():
     parser.add_argument("--images", nargs="+", type=int, default=[8, 32], help="multiples of the number of chips")
     options = parser.parse_args()
     if options.worker is not None:
-        measuring.serve(Answers())
+        measuring.serve(RequestHandler())
         return
     results = measure(options)
-    measuring.write(options.output / "tpu-compile", about(), list(tables(results)), results)
+    measuring.write(options.output / "tpu-compile", header_lines(), list(tables(results)), results)
 
 
 if __name__ == "__main__":

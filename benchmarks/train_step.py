@@ -95,7 +95,7 @@ def keras_step(loss, xla):
     return step, sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
-class Answers:
+class RequestHandler:
     """The requests that a worker answers, by name."""
 
     def start(self, program):
@@ -191,7 +191,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     if options.worker is not None:
-        measuring.serve(Answers())
+        measuring.serve(RequestHandler())
         return
     results = measure(options)
     medians = {program: statistics.median(seconds) for program, seconds in results["seconds"].items()}

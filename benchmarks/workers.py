@@ -12,7 +12,7 @@ from peers import CPU_ONLY, PEERS
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
-class Answers:
+class RequestHandler:
     """The requests that the worker of any library answers."""
 
     def __init__(self, peer):
@@ -44,10 +44,10 @@ class Answers:
 
 def parser(program):
     """Returns the parser of a program that compares libraries."""
-    found = measuring.parser(program)
-    found.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="the libraries beside jaxssim")
-    found.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
-    return found
+    parser = measuring.parser(program)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="the libraries beside jaxssim")
+    parser.add_argument("--python", nargs="+", default=[], help="more interpreters in which to look for libraries")
+    return parser
 
 
 def environment(dtype):
@@ -64,7 +64,7 @@ def ask_jaxssim(request, dtype, *argument):
 
 
 def start_workers(wanted, pythons, dtype, results):
-    """Starts a worker for each library found; adds their versions, and why others are missing, to `results`."""
+    """Starts a worker for each installed library; adds their versions, and why others are missing, to `results`."""
     on_cpu, workers = results["backend"] == "cpu", {}
     variables = environment(dtype) | ({"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {})
     for name in (name for name in PEERS if name in {*wanted, "jaxssim"} and (on_cpu or name not in CPU_ONLY)):
@@ -88,7 +88,7 @@ def _start(name, interpreters, variables, backend):
     raise last
 
 
-def about(results):
+def header_lines(results):
     """Yields lines on the libraries compared."""
     for name, versions in results["versions"].items():
         yield f"{name}: {', '.join(f'{module} {version}' for module, version in versions.items())}"

@@ -129,7 +129,7 @@ class Scale(NamedTuple):
 def _structural_comparison(weights: tuple[float, ...] | None, convention: Convention) -> Comparison:
     """Returns the comparison of MS-SSIM, or of SSIM if `weights` is None.
 
-    Only the moments of the difference depend on both images; the sum's follow from the difference's and each image's.
+    Only the moments of the difference depend on both images. Those of the sum follow from them and from each image's.
     Cached, so that `jax.jit` gets the same static argument again.
     """
     taps = convention.window.taps(2)
@@ -175,7 +175,7 @@ def _compare_cw_ssim(
 
 @functools.cache
 def _wavelet_comparison(setting: Setting) -> Comparison:
-    """Returns the comparison of CW-SSIM, whose features are the pyramid. Cached as above."""
+    """Returns the comparison of CW-SSIM, whose features are the pyramid. Cached as `_structural_comparison` is."""
 
     def bands_of(image: jax.Array, _: jax.Array) -> Bands:
         return bands(jnp.moveaxis(image, -1, 0), setting)

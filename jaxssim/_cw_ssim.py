@@ -9,7 +9,7 @@ CW-SSIM is v = 2 |mean c_x conj(c_y)| / mean(|c_x|² + |c_y|²) = √((S - D)² 
 
     1 - v = 4 (D S - J²) / (T² (1 + v))
 
-which keeps every digit for images that are nearly equal or nearly opposite, where 1 minus v does not.
+which keeps every digit for images that are nearly equal or nearly opposite; subtracting v from 1 loses these digits.
 """
 
 import functools
@@ -59,12 +59,12 @@ def cw_ssim(
 ) -> jax.Array:
     """Returns the complex-wavelet structural similarity of each pair of images (Sampat et al. 2009).
 
-    Small shifts and rotations hardly change it. It compares the coarsest level of a complex steerable pyramid over
+    Small shifts and rotations hardly change CW-SSIM. It compares the coarsest level of a complex steerable pyramid over
     windows of 7x7 coefficients, weights the windows by a Gaussian around the image's centre, and averages orientations
-    and channels. Neither the mean of an image nor its sign matters. Two windows that hold nothing but rounding errors,
-    as those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also for identical or
-    flat images. The transform is in float32, or in float64 where an image is. Images need more than 6 * 2^(levels - 1)
-    pixels a side.
+    and channels. Adding a constant to an image or negating the image changes nothing. Two windows that hold nothing but
+    rounding errors, as those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also
+    for identical or flat images. The transform is in float32, or in float64 where an image is. Images need more than 6
+    * 2^(levels - 1) pixels a side.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -119,7 +119,8 @@ def cw_ssim_loss(
         A scalar, or (*batch,), within [0, 1]; 0 for identical images.
 
     Raises:
-        ValueError: As `cw_ssim`.
+        ValueError: If shapes or types differ, images are too small for `levels` and `guard`, or another argument is out
+            of its range.
 
     Example:
         >>> x = jax.random.uniform(jax.random.key(0), (64, 64))

@@ -111,7 +111,7 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
             f"data_range must be more than 1 for {x.dtype} images, whose values are whole numbers, got {data_range}; "
             f"leave it out for {INTEGER_RANGES[str(x.dtype)]}, or pass 1023, 4095 or 16383 for 10, 12 or 14 bits"
         )
-    # One type, whatever kind of number came: a new value must not recompile.
+    # Converts every kind of number to one type, so that a new value does not recompile.
     return data_range.astype(dtype)
 
 

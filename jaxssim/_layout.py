@@ -15,7 +15,7 @@ from jaxssim._core.resampling import Shape
 
 
 class _LastAxis(int):
-    """An integer that can be told from an equal one that a caller passes."""
+    """An integer whose identity tells the default from an equal integer that a caller passes."""
 
     def __repr__(self) -> str:
         return "<the last axis, of at most 4 channels>"
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 
 
 class CheckedInputs(NamedTuple):
-    """Two images, their data range and their mask: arrays that passed all checks, in the axes in which they came."""
+    """Two images, their data range and their mask: arrays that passed all checks, with axes in the caller's order."""
 
     x: jax.Array
     y: jax.Array

@@ -34,9 +34,9 @@ def ssim_map(
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
-    """Returns SSIM at every window and channel: a map of where two images differ.
+    """Returns SSIM at every window and channel, a map of where two images differ.
 
-    Everything else is as in `ssim`.
+    SSIM is that of Wang, Bovik, Sheikh & Simoncelli 2004. Everything else is as in `ssim`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -56,7 +56,8 @@ def ssim_map(
         downsampling, if any, and `window.size - 1` shorter along each axis if the convention's padding is "valid".
 
     Raises:
-        ValueError: As `ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
+            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -100,7 +101,8 @@ def ssim_and_map(
         The value (*batch,), and the map (*batch, *spatial_out, channels) or (*batch, *spatial_out) as in `ssim_map`.
 
     Raises:
-        ValueError: As `ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
+            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -113,7 +115,7 @@ def ssim_and_map(
 
 
 class Components(NamedTuple):
-    """Maps of the three factors of SSIM, each of the shape of `ssim_map`, whose product that map is."""
+    """Maps of luminance, contrast and structure, each of the shape of `ssim_map`; their product is that map."""
 
     luminance: jax.Array
     contrast: jax.Array
@@ -133,7 +135,7 @@ def ssim_components(
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> Components:
-    """Returns luminance, contrast and structure at every window, with C3 = C2 / 2 as in the paper.
+    """Returns luminance, contrast and structure at every window (Wang, Bovik, Sheikh & Simoncelli 2004), C3 = C2 / 2.
 
     Everything else is as in `ssim_map`. The derivative of a standard deviation is infinite at 0; here it is 0.
 
@@ -151,10 +153,12 @@ def ssim_components(
 
     Returns:
         `Components` of three maps of the shape of `ssim_map`, within [-1, 1]. Luminance is 1 where the windows' means
-        agree, contrast is 1 where their standard deviations agree, and structure is their correlation.
+        agree, contrast is 1 where their standard deviations agree, and structure is the correlation of the two windows,
+        stabilised by C3.
 
     Raises:
-        ValueError: As `ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
+            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -182,7 +186,7 @@ def _means_and_map(checked: CheckedInputs, convention: Convention, layout: Layou
     """Returns the mean of 1 - SSIM of each channel, (*batch, channels), and the map of SSIM."""
     taps = convention.window.taps(layout.spatial_ndim)
     pair = _pair_of_map(checked, convention, layout)
-    channels = pair.images[0].shape[-1]
+    channels = pair.arrays[0].shape[-1]
     at_windows = window_statistics(pair, taps)
     d = formulas.one_minus_ssim(at_windows, convention, taps)
     averaged, weight = d, centre_weights(pair.weight, taps, d.ndim)

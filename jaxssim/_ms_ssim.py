@@ -46,7 +46,7 @@ def ms_ssim(
 
     For each channel it is the product over all scales of (mean of contrast · structure)^weight, where the coarsest
     scale takes the mean of SSIM instead; channels are averaged last. From scale to scale images are halved: each pixel
-    is the mean of 2x2 pixels, and the last pixel of an odd number counts twice. An axis along which the window is one
+    is the mean of 2x2 pixels, and the last pixel of an odd side counts twice. An axis along which the window is one
     pixel long, as `Gaussian((1, 11, 11))` is for thin volumes, keeps its length. Values agree with the authors' code
     and with `tf.image.ssim_multiscale`.
 
@@ -71,7 +71,9 @@ def ms_ssim(
         (*batch,), within [0, 1]; 1 for identical images.
 
     Raises:
-        ValueError: As `ssim`, or if a weight is not positive or the coarsest scale is smaller than the window.
+        ValueError: If shapes or types differ, images are smaller than the window at the coarsest scale, `data_range` is
+            missing or not positive, `mask` comes with a convention of sample covariance, or another argument is out of
+            its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 4096).reshape(64, 64)
@@ -120,7 +122,9 @@ def ms_ssim_loss(
         A scalar, or (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
 
     Raises:
-        ValueError: As `ms_ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window at the coarsest scale, `data_range` is
+            missing or not positive, `mask` comes with a convention of sample covariance, or another argument is out of
+            its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 4096).reshape(64, 64)
@@ -173,7 +177,9 @@ def ms_ssim_l1_loss(
         A scalar, or (*batch,); 0 for identical images. L1 has a derivative of 0 at equal pixels.
 
     Raises:
-        ValueError: As `ssim`, or if `alpha` is not within [0, 1] or `sigmas` are not positive and rising.
+        ValueError: If shapes or types differ, images are smaller than the widest window, `data_range` is missing or not
+            positive, `alpha` is not within [0, 1], `sigmas` are not positive and rising, or another argument is out of
+            its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 4096).reshape(64, 64)

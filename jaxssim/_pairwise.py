@@ -19,7 +19,7 @@ from jaxssim._inputs import check_image
 from jaxssim._layout import LAST, Layout, canonical_image, split_shape, statistics_dtype
 
 BLOCK = 2**22
-"""The most values of an image that are compared at once, which bounds the memory."""
+"""The most values in a block of images that are compared at once, which bounds the memory."""
 
 
 def pairwise(
@@ -49,7 +49,7 @@ def pairwise(
         (n, n): what the metric gives for images i and j. Symmetric for the metrics of jaxssim.
 
     Raises:
-        ValueError: As that function; also for another metric, or if `images` has no leading axis.
+        ValueError: If the metric is unknown, `images` has no leading axis, or the metric raises one.
         TypeError: If the metric does not take an option or a mask.
 
     Example:

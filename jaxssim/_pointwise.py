@@ -85,7 +85,7 @@ def mae(
         (*batch,), at least 0, in the images' units. Equal pixels have a derivative of 0.
 
     Raises:
-        ValueError: As `mse`.
+        ValueError: If shapes or types differ, a type is not listed, axes are missing, or the mask has another shape.
 
     Example:
         >>> float(jaxssim.mae(jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.5)))
@@ -122,7 +122,8 @@ def psnr(
         (*batch,), in decibels; infinite for identical images, where the derivative is 0.
 
     Raises:
-        ValueError: As `mse`, or if `data_range` is missing or not positive.
+        ValueError: If shapes or types differ, a type is not listed, axes are missing, the mask has another shape, or
+            `data_range` is missing or not positive.
 
     Example:
         >>> x, y = jnp.zeros((16, 16, 3)), jnp.full((16, 16, 3), 0.1)

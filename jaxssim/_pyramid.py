@@ -40,7 +40,7 @@ def steerable_pyramid(
     """Returns the complex steerable pyramid of each image, as `buildSCFpyr` of matlabPyrTools computes it.
 
     Images are periodic. Each level has half as many pixels a side as the level before, rounded up. The image's sum of
-    squares is that of all coefficients, each multiplied by band pixels / image pixels, and by 1/2 for complex bands.
+    squares equals the sum over all bands of |coefficient|² · band pixels / image pixels, halved for complex bands.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -81,8 +81,9 @@ def steerable_pyramid(
 def frequency_masks(height: int, width: int, *, levels: int = 4, orientations: int = 8) -> Pyramid:
     """Returns the filters of the steerable pyramid (Portilla & Simoncelli 2000) in the frequency domain.
 
-    Their squares sum to 1 at every frequency. A complex band of the pyramid has twice its mask on the half plane of
-    frequencies that face its orientation and 0 on the other, times the phase (-i)^(orientations - 1).
+    Their squares sum to 1 at every frequency. The spectrum of a complex band is the image's spectrum times
+    twice the mask on the half plane of frequencies that faces the orientation, 0 on the other half plane, and times the
+    phase (-i)^(orientations - 1).
 
     Args:
         height: Height of the images in pixels.

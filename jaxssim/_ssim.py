@@ -1,5 +1,5 @@
 """SSIM: luminance, contrast and structure of two images compared window by window (Wang, Bovik, Sheikh & Simoncelli
-2004). `jaxssim._core.formulas` has the formula; `one_minus_ssim` computes a value.
+2004). `jaxssim._core.formulas` has the formula; `mean_one_minus_ssim` computes a value.
 """
 
 import jax
@@ -30,7 +30,9 @@ def ssim(
     spatial_ndim: int = 2,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
-    """Returns the structural similarity of each pair of images: the mean of SSIM over windows, then over channels.
+    """Returns the structural similarity of each pair of images (Wang, Bovik, Sheikh & Simoncelli 2004).
+
+    It is the mean of SSIM over windows, then over channels.
 
     Each pair of a batch gets the value that it would get alone. In float32 the value is within 2e-7 of that in float64.
     Derivatives of any order are finite for values up to 1e15 times the data range, also for identical or flat images.
@@ -67,7 +69,7 @@ def ssim(
         0.7792
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return 1 - one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
+    return 1 - mean_one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
 
 
 def dssim(
@@ -85,7 +87,7 @@ def dssim(
 ) -> jax.Array:
     """Returns the structural dissimilarity (1 - SSIM) / 2 of each pair of images, with full relative precision near 0.
 
-    Everything else is as in `ssim`.
+    SSIM is that of Wang, Bovik, Sheikh & Simoncelli 2004. Everything else is as in `ssim`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -103,7 +105,8 @@ def dssim(
         (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
 
     Raises:
-        ValueError: As `ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
+            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -111,7 +114,7 @@ def dssim(
         1.2e-08
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout) / 2
+    return mean_one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout) / 2
 
 
 def ssim_loss(
@@ -130,7 +133,7 @@ def ssim_loss(
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - SSIM, a loss to minimise (Zhao, Gallo, Frosio & Kautz 2017).
 
-    It is the mean over all windows, where the paper takes one window per patch, and follows `ssim` in everything else.
+    The loss averages all windows, where the paper takes one window per patch. Everything else is as in `ssim`.
 
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -149,7 +152,8 @@ def ssim_loss(
         A scalar, or (*batch,), within [0, 2]; 0 for identical images. In float32 the relative error is at most 1e-5.
 
     Raises:
-        ValueError: As `ssim`.
+        ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
+            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -159,11 +163,11 @@ def ssim_loss(
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
-    return reduce_batch(one_minus_ssim(checked, convention, layout), reduction)
+    return reduce_batch(mean_one_minus_ssim(checked, convention, layout), reduction)
 
 
 @jit_with_own_jvp
-def one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
+def mean_one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
     """Returns the mean of 1 - SSIM over windows and channels: (*batch,)."""
     pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
     return mean_of_channels(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))

@@ -16,7 +16,7 @@ AxisTaps = tuple[float, ...]
 Taps = tuple[AxisTaps, ...]
 """The weights of a window along every spatial axis; the window is their outer product."""
 
-# `jnp.pad` knows all but the first as its modes.
+# All but "valid" are modes of `jnp.pad`.
 Padding = Literal["valid", "symmetric", "reflect"]
 Covariance = Literal["population", "sample"]
 AverageOver = Literal["inside", "all"]
@@ -116,7 +116,7 @@ class Uniform:
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Convention:
-    """A definition of SSIM. It is static and hashable, and may be an argument of a jitted function as it is.
+    """A definition of SSIM, static and hashable. A jitted function takes a convention as an ordinary argument.
 
     Args:
         window: `Gaussian` or `Uniform`: how means, variances and the covariance weight the pixels.
@@ -135,7 +135,7 @@ class Convention:
             n / (n - 1) for a window of n pixels.
 
     Raises:
-        ValueError: If a field has another value.
+        ValueError: If a field has a value that is not listed above.
 
     Example:
         >>> mine = jaxssim.Convention(window=jaxssim.Gaussian(7, 1.0), k1=0.02)

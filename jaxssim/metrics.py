@@ -16,8 +16,8 @@ from jaxssim._ssim import ssim
 class Average:
     """The mean of a metric over all images of an evaluation loop, however the images are cut into batches.
 
-    It is a pytree: pass it to a jitted function, update it there and return it. The sum is float32, with its
-    rounding error kept apart. Over several processes, gather the average with
+    An `Average` is a pytree: pass the average to a jitted function, update it there and return it. The sum is float32,
+    with its rounding error kept apart. Over several processes, gather the average with
     `jax.experimental.multihost_utils.process_allgather` and `merge` the parts.
 
     Args:

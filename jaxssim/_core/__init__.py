@@ -1,13 +1,13 @@
 """The machinery under the metrics, for those who change it. Nothing here is public.
 
-Each module imports only modules below it and `jaxssim.conventions`. A value is computed from below, from images to
-averaging:
+Each module imports only modules below it and `jaxssim.conventions`. The way of a value runs from the
+bottom of this list to the top, from `images` to `averaging`:
 
     averaging     means over all windows, and their gradients, tile by tile on CPU
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
     statistics    mean and variance of every window
-    filtering     passes along one axis: the law of total variance for values, the weighted sum for derivatives
+    filtering     passes along one axis: the law of total variance for values, weighted sums for derivatives
     resampling    padding, cropping and shrinking
     images        a pair of images; its sum and difference, less a constant offset near their values
     jvp           helpers for derivative rules

@@ -23,13 +23,15 @@ from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
 from jaxssim.conventions import Convention, Taps
 
-WindowFunction = Callable[[Any], jax.Array]  # of a pair: one value for each window, channels folded into the last axis
+WindowFunction = Callable[[Any], jax.Array]  # maps a pair to one value per window, channels folded into the last axis
 Gradients = tuple[jax.Array, ...]
 ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
 MIN_ROWS_PER_HALO = 8
-"""A band of a gradient has at least this many times the rows of its halo, which two bands compute."""
+"""A band of a gradient has at least this many times as many rows as its halo, whose rows two bands compute."""
 MIN_TILES = 3
-"""A gradient takes at least this many tiles: as one tile, one image takes nine times its own memory."""
+"""A gradient is cut into this many tiles where MIN_ROWS_PER_HALO allows it: in a single tile, the gradient of one image
+takes nine times the memory of the image.
+"""
 
 
 def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatial_ndim: int) -> jax.Array:
@@ -44,7 +46,7 @@ def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatia
 def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     """Returns the mean of `function` over all windows that lie inside the images: (*batch, channels).
 
-    A window counts by the weight of the pixel at its centre; where no window counts, the mean is 0.
+    Each window has the weight of the pixel at its centre; where all weights are 0, the mean is 0.
     """
     tiles = tiling.choose_tiles(pair, taps, min_rows=1)
     return _tiled_on_cpu(tiles, _tiled_mean, _whole_mean, function, taps, pair)
@@ -54,13 +56,13 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
     """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
     (pair,), (tangent,) = primals, tangents
-    if jvp.nonzero_tangents(tangent._replace(images=(), weight=None)):  # the data range, k1 or k2 has a tangent
+    if jvp.nonzero_tangents(tangent._replace(arrays=(), weight=None)):  # the data range, k1 or k2 has a tangent
         whole_mean = functools.partial(_whole_mean, function, taps)
         return jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent))
-    argnums = tuple(i for i, image in enumerate(tangent.images) if not isinstance(image, SymbolicZero))
+    argnums = tuple(i for i, image in enumerate(tangent.arrays) if not isinstance(image, SymbolicZero))
     value, gradients = _value_and_gradients(function, taps, argnums, pair)
     products = [
-        gradient * tangent.images[i].astype(gradient.dtype) for i, gradient in zip(argnums, gradients, strict=True)
+        gradient * tangent.arrays[i].astype(gradient.dtype) for i, gradient in zip(argnums, gradients, strict=True)
     ]
     return value, sum(products[1:], products[0]).sum(tuple(range(-1 - len(taps), -1)))
 
@@ -120,46 +122,46 @@ def _tiled_on_cpu(
 def _whole_mean(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     values = function(pair)
     weight = centre_weights(pair.weight, taps, values.ndim)
-    return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps))
+    return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps))
 
 
 def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) -> jax.Array:
-    reach = len(taps[0]) - 1
-    windows = pair.images[0].shape[-1 - len(taps)] - reach
+    halo = len(taps[0]) - 1
+    windows = pair.arrays[0].shape[-1 - len(taps)] - halo
     rows = -(-windows // tiles.bands)
     split = tiling.split_batch(pair, tiles.groups, taps)
 
-    def of_tile(_: None, group: jax.Array, band: jax.Array) -> tuple[None, ColumnMeans]:
+    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, ColumnMeans]:
         first = jnp.minimum(band * rows, windows - rows)
-        tile = tiling.slice_tile(split, taps, group, first, rows + reach)
+        tile = tiling.slice_tile(split, taps, group, first, rows + halo)
         values = function(tile)
         weight = centre_weights(tile.weight, taps, values.ndim)
         weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
         return None, _column_means(values, weight, len(taps))
 
-    _, columns = tiling.scan_tiles(of_tile, None, tiles)
-    return _mean_of_tiles(columns, tiles, pair.images[0].shape[-1], len(taps))
+    _, columns = tiling.scan_tiles(tile_step, None, tiles)
+    return _mean_tile_steps(columns, tiles, pair.arrays[0].shape[-1], len(taps))
 
 
 def _whole_gradients(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
     values, weight, gradients = _values_and_vjp(argnums, function, taps, pair, _total_weight(pair, taps))
-    return mean_of_values(values, weight, pair.images[0].shape[-1], len(taps)), gradients
+    return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _tiled_gradients(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
     """Computes some rows of the gradient at a time, from all windows that contain a pixel of these rows."""
-    height, reach, axis = pair.images[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
+    height, halo, axis = pair.arrays[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
-    rows_read = min(height, rows + 2 * reach)
+    rows_read = min(height, rows + 2 * halo)
     split = tiling.split_batch((pair, _total_weight(pair, taps)), tiles.groups, taps)
 
-    def of_tile(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, ColumnMeans]:
+    def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, ColumnMeans]:
         start = jnp.minimum(band * rows, height - rows)
-        first = jnp.clip(start - reach, 0, height - rows_read)
+        first = jnp.clip(start - halo, 0, height - rows_read)
         tile, total = tiling.slice_tile(split, taps, group, first, rows_read)
         values, weight, with_halo = _values_and_vjp(argnums, function, taps, tile, total)
         parts = (lax.dynamic_slice_in_dim(part, start - first, rows, axis) for part in with_halo)
@@ -170,9 +172,9 @@ def _tiled_gradients(
         weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
         return gradients, _column_means(values, weight, len(taps))
 
-    zeros = tuple(xla.zeros_like(pair.images[i]).astype(split[1].dtype) for i in argnums)
-    gradients, columns = tiling.scan_tiles(of_tile, zeros, tiles)
-    return _mean_of_tiles(columns, tiles, pair.images[0].shape[-1], len(taps)), gradients
+    zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(split[1].dtype) for i in argnums)
+    gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
+    return _mean_tile_steps(columns, tiles, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _values_and_vjp(
@@ -180,17 +182,20 @@ def _values_and_vjp(
 ) -> tuple[jax.Array, jax.Array, Gradients]:
     """Returns the windows' values and weights, and the gradients of the weighted sum of values divided by `total`."""
 
-    def of_some(*some: jax.Array) -> jax.Array:
-        images = dict(enumerate(pair.images)) | dict(zip(argnums, some, strict=True))
-        return function(pair._replace(images=tuple(images.values())))
+    def function_of_chosen(*some: jax.Array) -> jax.Array:
+        images = dict(enumerate(pair.arrays)) | dict(zip(argnums, some, strict=True))
+        return function(pair._replace(arrays=tuple(images.values())))
 
-    values, vjp = jax.vjp(of_some, *(pair.images[i].astype(total.dtype) for i in argnums))
+    values, vjp = jax.vjp(function_of_chosen, *(pair.arrays[i].astype(total.dtype) for i in argnums))
     weight = centre_weights(pair.weight, taps, values.ndim)
     return values, weight, vjp(jnp.ones_like(values) * (weight / xla.repeat_along_row(total, values)))
 
 
 def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> ColumnMeans:
-    """Returns the mean of each column, found in two steps, and its weight. A signal is one row."""
+    """Returns the mean of each column, computed in two steps, and the column's total weight.
+
+    A signal is a single row, so its values are the means.
+    """
     weight = weight.astype(values.dtype)
     if spatial_ndim == 1:
         return values, jnp.broadcast_to(weight, values.shape)
@@ -207,7 +212,7 @@ def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Co
     return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
 
 
-def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
+def _mean_tile_steps(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
     """Returns the mean over all bands and columns of each channel: (*batch, channels)."""
     means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
     by_group = _mean_of_columns((means, weight), channels, spatial_ndim, 1)
@@ -225,7 +230,7 @@ def _mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *mo
 
 def _total_weight(pair: Pair, taps: Taps) -> jax.Array:
     """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels)."""
-    image = pair.images[0]
+    image = pair.arrays[0]
     if pair.weight is None:
         windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
         dtype = jax.tree.leaves(pair.offsets)[0].dtype

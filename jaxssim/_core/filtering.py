@@ -1,4 +1,4 @@
-"""Passes along one axis: the law of total variance for values, the weighted sum for derivatives.
+"""Passes along one axis: the law of total variance for values of SSIM, the weighted sum for derivatives and CW-SSIM.
 
 All images here are folded: their channels are merged into the last spatial axis, which makes the inner loop long.
 
@@ -51,32 +51,34 @@ def moments_by_passes(
     Where `fuse_last`, XLA may fuse the last pass with the formula that follows it.
     """
     mean, variance = image, cast(jax.Array, None)  # a single pixel has no variance
-    for along in filter_axes(taps, channels):
+    for filter_axis in filter_axes(taps, channels):
         if weight is not None:
-            total = weighted_sum_pass(weight, along=along)
-            mean, variance = masked_total_variance_pass(mean, variance, weight, total, along=along)
+            total = weighted_sum_pass(weight, filter_axis=filter_axis)
+            mean, variance = masked_total_variance_pass(mean, variance, weight, total, filter_axis=filter_axis)
             weight = total
-        elif along.axis == -1 and fuse_last:
-            mean, variance = total_variance(mean, variance, along=along)
+        elif filter_axis.axis == -1 and fuse_last:
+            mean, variance = total_variance(mean, variance, filter_axis=filter_axis)
         else:
-            mean, variance = total_variance_pass(mean, variance, along=along)
+            mean, variance = total_variance_pass(mean, variance, filter_axis=filter_axis)
     return mean, variance, weight
 
 
-def total_variance(mean: jax.Array, variance: jax.Array | None, *, along: FilterAxis) -> tuple[jax.Array, jax.Array]:
+def total_variance(
+    mean: jax.Array, variance: jax.Array | None, *, filter_axis: FilterAxis
+) -> tuple[jax.Array, jax.Array]:
     """Returns the moments of windows that span one more axis, by the law of total variance.
 
     With d = m - m_c the difference from the window's central pixel: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)².
     The central d is 0, so by Cauchy and Schwarz (Σ w d)² is at most (1 - w_c) Σ w d²: little cancels, and V' >= 0.
     """
-    means = shifted_views(mean, along)
+    means = shifted_views(mean, filter_axis)
     centre = means[len(means) // 2]
     d = [lax.sub(view, centre) for view in means]
-    mean_d = symmetric_sum(d, along.taps)
+    mean_d = symmetric_sum(d, filter_axis.taps)
     squares = [lax.square(part) for part in d]
     if variance is not None:
-        squares = list(map(lax.add, squares, shifted_views(variance, along)))
-    return centre + mean_d, symmetric_sum(squares, along.taps) - mean_d**2
+        squares = list(map(lax.add, squares, shifted_views(variance, filter_axis)))
+    return centre + mean_d, symmetric_sum(squares, filter_axis.taps) - mean_d**2
 
 
 total_variance_pass = xla.no_fuse(total_variance)
@@ -85,13 +87,13 @@ total_variance_pass = xla.no_fuse(total_variance)
 
 @xla.no_fuse
 def masked_total_variance_pass(
-    mean: jax.Array, variance: jax.Array | None, weight: jax.Array, total: jax.Array, *, along: FilterAxis
+    mean: jax.Array, variance: jax.Array | None, weight: jax.Array, total: jax.Array, *, filter_axis: FilterAxis
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the same under a mask: mean and variance, 0 where `total`, the weight of each window, is 0."""
+    """Returns what `total_variance` does, under a mask; both are 0 where `total`, the weight of the window, is 0."""
     variance = jnp.zeros_like(mean) if variance is None else variance
-    m, v, w = (shifted_views(array, along) for array in (mean, variance, weight))
+    m, v, w = (shifted_views(array, filter_axis) for array in (mean, variance, weight))
     total = jnp.where(total == 0, 1, total)
-    w = [tap * part for tap, part in zip(along.taps, w, strict=True)]
+    w = [tap * part for tap, part in zip(filter_axis.taps, w, strict=True)]
     zero = jnp.zeros_like(m[0])
     first_mean = sum((a * b for a, b in zip(w, m, strict=True)), zero) / total
     # Rounding keeps the shares from summing to 1. A second mean, of the differences, keeps constant images constant.
@@ -101,14 +103,14 @@ def masked_total_variance_pass(
 
 
 @xla.no_fuse
-def weighted_sum_pass(x: jax.Array, *, along: FilterAxis) -> jax.Array:
+def weighted_sum_pass(x: jax.Array, *, filter_axis: FilterAxis) -> jax.Array:
     """Returns the weighted sum over each window, along one axis."""
-    return symmetric_sum(shifted_views(x, along), along.taps)
+    return symmetric_sum(shifted_views(x, filter_axis), filter_axis.taps)
 
 
-def shifted_views(x: jax.Array, along: FilterAxis) -> list[jax.Array]:
+def shifted_views(x: jax.Array, filter_axis: FilterAxis) -> list[jax.Array]:
     """Returns, for each tap of a window, the slice of `x` that the tap multiplies; first tap first."""
-    axis, taps, stride = along
+    axis, taps, stride = filter_axis
     length = x.shape[axis] - (len(taps) - 1) * stride
     return [lax.slice_in_dim(x, k * stride, k * stride + length, axis=x.ndim + axis) for k in range(len(taps))]
 
@@ -130,7 +132,7 @@ def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
     Args:
         x: floating, (*batch, *spatial), channels folded into the last axis.
         taps: the weights along each spatial axis, symmetric, odd in number.
-        channels: how many are folded: the distance between two neighbouring pixels along the last axis.
+        channels: number of channels folded into the last axis, the distance of neighbouring pixels along that axis.
 
     Returns:
         The shape of `x`, each spatial axis shorter by `len(axis_taps) - 1` pixels.
@@ -139,8 +141,8 @@ def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
 
 
 def _weighted_sum(x: jax.Array, *, taps: Taps, channels: int) -> jax.Array:
-    for along in filter_axes(taps, channels):
-        x = weighted_sum_pass(x, along=along)
+    for filter_axis in filter_axes(taps, channels):
+        x = weighted_sum_pass(x, filter_axis=filter_axis)
     return x
 
 
@@ -158,7 +160,7 @@ def _weighted_sum_transpose(cotangent: jax.Array, _: jax.Array, *, taps: Taps, c
     return [weighted_sum(padded, taps, channels=channels)]
 
 
-# This type is also that of `jax.extend.core.Primitive`, whose module takes longer to import than all of jaxssim.
+# `jax.extend.core.Primitive` is this type; importing its module takes longer than importing all of jaxssim.
 weighted_sum_p = type(lax.add_p)("weighted_sum")
 weighted_sum_p.def_impl(jax.jit(_weighted_sum, static_argnames=("taps", "channels")))
 weighted_sum_p.def_abstract_eval(

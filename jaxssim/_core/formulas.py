@@ -31,8 +31,8 @@ Ratio = tuple[jax.Array, jax.Array]  # numerator and denominator
 
 def one_minus_ssim(statistics: WindowStatistics, convention: Convention, taps: Taps) -> jax.Array:
     """Returns 1 - SSIM, within [0, 2]."""
-    luminance = one_minus_luminance(statistics, convention, taps)
-    return one_minus_product(luminance, contrast_structure_terms(statistics, convention, taps))
+    d1 = one_minus_luminance(statistics, convention, taps)
+    return one_minus_product(d1, contrast_structure_terms(statistics, convention, taps))
 
 
 def one_minus_luminance(statistics: WindowStatistics, convention: Convention, taps: Taps) -> jax.Array:
@@ -54,7 +54,7 @@ def luminance_terms(statistics: WindowStatistics, convention: Convention) -> Rat
 def contrast_structure_terms(statistics: WindowStatistics, convention: Convention, taps: Taps) -> Ratio:
     """Returns the numerator and the denominator of 1 - contrast · structure."""
     _, _, var_u, var_v, _, constants = statistics
-    # To divide C2 by Bessel's correction is to multiply all variances by it, without an operation on arrays.
+    # Dividing C2 by Bessel's correction equals multiplying all variances by the correction, without an array operation.
     return var_v, (var_u + var_v) / 2 + (constants or convention).k2 ** 2 / bessel_correction(convention, taps)
 
 
@@ -74,7 +74,7 @@ def one_minus_product(d: jax.Array, ratio: Ratio) -> jax.Array:
 
 @one_minus_product.defjvp
 def _one_minus_product_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    """Differentiates d + q (1 - d), with q the quotient, without the bounds, which rounding alone can exceed."""
+    """Differentiates d + q (1 - d), where q is the quotient, without the clipping: only rounding exceeds the bounds."""
 
     def with_quotient(d: jax.Array, ratio: Ratio) -> jax.Array:
         return d + quotient(*ratio) * (1 - d)

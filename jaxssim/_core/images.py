@@ -30,9 +30,9 @@ class Constants(NamedTuple):
 
 
 class ImagePair(NamedTuple):
-    """Two images, cropped and with channels last, of their own type. Sum and difference are computed where needed."""
+    """Two images, cropped, with channels last, of their own types. Sum and difference are computed where needed."""
 
-    images: tuple[jax.Array, ...]  # x and y, (*batch, *spatial, channels), of any type
+    arrays: tuple[jax.Array, ...]  # x and y, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
     offsets: jax.Array  # of x, y and x - y: (3, *batch, 1, .., 1, channels)
     scale: jax.Array  # 1 / data range: (*batch, 1, .., 1)
@@ -41,7 +41,7 @@ class ImagePair(NamedTuple):
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
         offsets, scale = self.offsets, self.scale
-        x, y = (fold(image.astype(scale.dtype)) for image in self.images)
+        x, y = (fold(image.astype(scale.dtype)) for image in self.arrays)
         offset_x, offset_y, offset_v = xla.repeat_along_row(offsets, x)
         # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
         u = ((x - offset_x) + (y - offset_y)) * scale[..., 0]
@@ -56,7 +56,10 @@ class ImagePair(NamedTuple):
         )
 
     def scaled_tangent(self, tangent: jax.Array) -> jax.Array:
-        """Returns, folded, the tangent of x + y for a tangent of x or y. For y, that of x - y has the other sign."""
+        """Returns the folded tangent of x + y caused by a tangent of x or of y.
+
+        The tangent of x - y is the same for x, and its negative for y.
+        """
         folded = fold(tangent.astype(self.scale.dtype)) * self.scale[..., 0]
         return folded if self.weight is None else jnp.where(fold(self.weight) > 0, folded, 0)
 
@@ -64,14 +67,14 @@ class ImagePair(NamedTuple):
 class SumDifference(NamedTuple):
     """The sum and the difference of two images, after padding or shrinking."""
 
-    images: tuple[jax.Array, ...]  # u and v, less their offsets
+    arrays: tuple[jax.Array, ...]  # u and v, less their offsets
     weight: jax.Array | None
     offsets: tuple[jax.Array, ...]  # of u and v
     constants: Constants | None = None
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
-        (u, v), (offset_u, offset_v) = self.images, self.offsets
+        (u, v), (offset_u, offset_v) = self.arrays, self.offsets
         return CentredImage(u, offset_u, self.weight), CentredImage(v, offset_v, self.weight)
 
 
@@ -87,10 +90,11 @@ def map_images(function: Callable[..., CentredImage], pair: Pair, *options: Any)
 def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
     """Returns a constant near the values of each image and channel: (images, *batch, 1, .., 1, channels).
 
-    Subtracting the constant keeps the digits of images far from 0. The constant is the value nearest 0 within the
-    ranges of a few sparse grids of pixels, or the least of their maxima if these ranges do not overlap. So dark regions
-    of other images stay exact, and dead pixels and rows, which miss one of the grids, do not move the constant. The
-    constant is added back later, so derivatives ignore it.
+    Subtracting the constant keeps the digits of images far from 0. Each of a few sparse grids of pixels has a range,
+    from its minimum to its maximum. The constant is the value nearest 0 that lies in all these ranges; if they do not
+    overlap, it is the smallest of their maxima. So an image with dark regions gets a constant near 0, which keeps these
+    regions exact, and a dead pixel or row, which at least one grid misses, does not move the constant. The constant is
+    added back later, so derivatives ignore it.
     """
     axes = tuple(range(-1 - spatial_ndim, -1))
     pixel_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
@@ -100,7 +104,7 @@ def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim:
     most = jnp.where(inside, sample, -jnp.inf).max(pixel_axes)
     low = jnp.where(least == jnp.inf, -jnp.inf, least).max(axes)
     high = jnp.where(most == -jnp.inf, jnp.inf, most).min(axes)
-    if weight is not None:  # the grids may miss the mask: then the range is that of all its pixels
+    if weight is not None:  # where the grids miss all pixels of the mask, take the range of these pixels
         least = jnp.stack([jnp.where(weight > 0, image, jnp.inf).min(axes) for image in images])
         most = jnp.stack([jnp.where(weight > 0, image, -jnp.inf).max(axes) for image in images])
         low, high = jnp.where(low == -jnp.inf, least, low), jnp.where(high == jnp.inf, most, high)
@@ -113,7 +117,7 @@ def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
     """Returns about 64 pixels in all, as a few interleaved grids: (.., pixels, grids, pixels, grids, channels)."""
     per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
     last = image.ndim - 2
-    for axis in range(last, last - spatial_ndim, -1):  # explicit sharding infers reshapes that split one axis
+    for axis in range(last, last - spatial_ndim, -1):  # JAX infers the sharding of a reshape only if it splits one axis
         n = image.shape[axis]
         step = max(1, n // per_axis)
         grids_here = min(grids, -(-n // step))

@@ -38,10 +38,10 @@ def jvp_along(function: Callable[[Any], Any], argument: Any, tangents: Tangents)
     """Returns the value of a function of a pytree, and its derivative along the tangents of some of the leaves."""
     leaves, tree = jax.tree.flatten(argument)
 
-    def function_of_some(some: dict[int, jax.Array]) -> Any:
+    def function_of_chosen(some: dict[int, jax.Array]) -> Any:
         return function(jax.tree.unflatten(tree, [some.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
-    return jax.jvp(function_of_some, [{i: leaves[i] for i in tangents}], [tangents])
+    return jax.jvp(function_of_chosen, [{i: leaves[i] for i in tangents}], [tangents])
 
 
 def nonzero_tangents(tangent: Any) -> Tangents:

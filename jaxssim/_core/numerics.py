@@ -18,7 +18,7 @@ def absolute(x: jax.Array) -> jax.Array:
 
 
 def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Returns the weighted mean over `axes`; 0 where all weights are 0. Both have the same lengths along `axes`.
+    """Returns the weighted mean over `axes`; 0 where all weights are 0. Values and weights have equal lengths.
 
     A sum of thousands of values rounds. So a first mean is subtracted, and the mean of the differences is added to it.
     """

@@ -1,4 +1,4 @@
-"""Padding, cropping and shrinking of images. All map constant images to themselves, so that offsets do not change."""
+"""Padding, cropping and shrinking of images. Each maps constant images to themselves: offsets do not change."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def downsampled_shape(spatial: Shape, rule: Downsample | None) -> Shape:
 
 def downsample_pair(pair: Pair, rule: Downsample | None, spatial_ndim: int) -> Pair:
     """Returns a pair shrunk by the rule of a convention."""
-    spatial = pair.images[0].shape[-1 - spatial_ndim : -1]
+    spatial = pair.arrays[0].shape[-1 - spatial_ndim : -1]
     if rule is None or downsampled_shape(spatial, rule) == spatial:
         return pair
     return map_images(downsample, pair, rule, spatial_ndim)
@@ -35,7 +35,7 @@ def downsample(image: CentredImage, rule: Downsample | None, spatial_ndim: int) 
 
 
 def halve(image: CentredImage, taps: Taps) -> CentredImage:
-    """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd number counts twice."""
+    """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd side counts twice."""
     return block_mean(image, tuple(2 if len(axis_taps) > 1 else 1 for axis_taps in taps), 0)
 
 

@@ -18,7 +18,7 @@ from jaxssim.conventions import Taps
 
 
 class WindowStatistics(NamedTuple):
-    """Statistics of the sum u and the difference v of two images over each window, folded, in data ranges."""
+    """Statistics over each window of sum u and difference v of two images, folded, in units of the data range."""
 
     mean_u: jax.Array
     mean_v: jax.Array
@@ -40,7 +40,7 @@ def _statistics_of(taps: Taps, pair: Pair) -> WindowStatistics:
 
 @functools.partial(window_statistics.defjvp, symbolic_zeros=True)
 def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-def]
-    """Computes F dx once for u and v where one image alone has a tangent: du = dx and dv = ±dx."""
+    """Computes F dx once for u and v where only one image has a tangent: du = dx and dv = ±dx."""
     (pair,), (tangent,) = primals, tangents
     nonzero = jvp.nonzero_tangents(tangent)
     if not isinstance(pair, ImagePair) or set(nonzero) not in ({0}, {1}):
@@ -54,7 +54,9 @@ def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-
     )
     dmean, dvar_u = _moments_tangent(images.fold(u.centred), dimage, weight, moments_u, taps, channels)
     _, dvar_v = _moments_tangent(images.fold(v.centred), dimage, weight, moments_v, taps, channels, dmean)
-    statistics = _joined(_add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v), pair.constants)
+    statistics = _statistics_from_moments(
+        _add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v), pair.constants
+    )
     zeros = _zero_tangent(statistics[4:])  # of the weight and of the constants
     return statistics, WindowStatistics(dmean, sign * dmean, dvar_u, sign * dvar_v, *zeros)
 
@@ -63,7 +65,7 @@ def statistics_of_sum_difference(
     u: CentredImage, v: CentredImage, taps: Taps, constants: Constants | None
 ) -> WindowStatistics:
     """Returns the statistics of every window that lies inside the sum u and the difference v of two images."""
-    return _joined(moments_of_image(u, taps), moments_of_image(v, taps), constants)
+    return _statistics_from_moments(moments_of_image(u, taps), moments_of_image(v, taps), constants)
 
 
 def moments_of_image(image: CentredImage, taps: Taps) -> WindowMoments:
@@ -72,7 +74,9 @@ def moments_of_image(image: CentredImage, taps: Taps) -> WindowMoments:
     return _add_offset(image.offset, _moments_of_folded(folded, _folded_weight(image), taps, channels))
 
 
-def _joined(moments_u: WindowMoments, moments_v: WindowMoments, constants: Constants | None) -> WindowStatistics:
+def _statistics_from_moments(
+    moments_u: WindowMoments, moments_v: WindowMoments, constants: Constants | None
+) -> WindowStatistics:
     (mean_u, var_u, weight), (mean_v, var_v, _) = moments_u, moments_v
     return WindowStatistics(mean_u, mean_v, var_u, var_v, weight, jax.tree.map(images.fold, constants))
 
@@ -93,7 +97,7 @@ def _moments_of_folded(image: jax.Array, weight: jax.Array | None, taps: Taps, c
 
 
 @_moments_of_folded.defjvp
-def _moments_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-def]
+def _moments_of_folded_jvp(taps, channels, primals, tangents):  # type: ignore[no-untyped-def]
     (image, weight), (dimage, _) = primals, tangents
     moments = moments_by_passes(image, weight, taps, channels, fuse_last=False)
     return moments, (*_moments_tangent(image, dimage, weight, moments, taps, channels), _zero_tangent(moments[2]))

@@ -26,11 +26,14 @@ class Tiles(NamedTuple):
 
 
 def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> Tiles:
-    """Returns tiles that cover the images, at least `min_tiles` of `min_rows` rows or more; the last may overlap."""
+    """Returns how to cut the images: into tiles of at least `min_rows` rows, `min_tiles` or more if the height allows.
+
+    The last band may overlap the band before it.
+    """
     if len(taps) == 1:
         return Tiles(1, 1)
-    *batch, height = (n if isinstance(n, int) else 1 for n in pair.images[0].shape[: -len(taps)])
-    row = math.prod(pair.images[0].shape[-len(taps) :])
+    *batch, height = (n if isinstance(n, int) else 1 for n in pair.arrays[0].shape[: -len(taps)])
+    row = math.prod(pair.arrays[0].shape[-len(taps) :])
     *leading, images = batch or [1]
     per_group = _images_per_group(images, math.prod(leading) * height * row)
     groups = max(1, images // max(1, per_group))
@@ -42,9 +45,9 @@ def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> T
 def _images_per_group(images: int, size: int) -> int:
     """Returns how many images of `size` values make up a group.
 
-    The number divides `images`, and is a multiple of the number of devices if that does too, so that a sharded batch
-    stays sharded. A group has at most a quarter of MAX_TILE values if possible. All images are one group if a group
-    would have fewer than MIN_TILE values.
+    The number divides `images`. It is a multiple of the number of devices if that number divides `images` too, so that
+    a sharded batch stays sharded. A group has at most a quarter of MAX_TILE values if possible. All images are one
+    group if a group would have fewer than MIN_TILE values.
     """
     least = jax.device_count() if images % jax.device_count() == 0 else 1
     most = max(MAX_TILE // 4, least * size)  # small groups keep the working memory of a training step small
@@ -65,7 +68,7 @@ def split_batch(arrays: Any, groups: int, taps: Taps) -> Any:
 
 
 def slice_tile(arrays: Any, taps: Taps, group: jax.Array, first: jax.Array, rows: int) -> Any:
-    """Returns some rows of one group's images, of arrays that `split_batch` has split; axes of length 1 stay."""
+    """Returns some rows of one group's images from the result of `split_batch`; an axis of length 1 is kept whole."""
 
     def sliced(array: jax.Array) -> jax.Array:
         axis = array.ndim - 1 - len(taps)
@@ -99,8 +102,8 @@ def owned_weight(
 def scan_tiles(function: Callable[[Any, jax.Array, jax.Array], tuple[Any, Any]], init: Any, tiles: Tiles) -> Any:
     """Returns `lax.scan` of `function(carry, group, band)` over all tiles."""
 
-    def of_tile(carry: Any, i: jax.Array) -> tuple[Any, Any]:
+    def tile_step(carry: Any, i: jax.Array) -> tuple[Any, Any]:
         i = xla.on_all_cores(i)
         return function(carry, i // tiles.bands, i % tiles.bands)
 
-    return lax.scan(of_tile, init, jnp.arange(tiles.groups * tiles.bands))
+    return lax.scan(tile_step, init, jnp.arange(tiles.groups * tiles.bands))

@@ -17,8 +17,8 @@ WANG = conventions.WANG2004
 
 
 def assert_accurate(x, y, data_range, *, convention=WANG, spatial_ndim=2, map_error=2e-6):
-    expected = reference.dissimilarity_map(x, y, data_range, convention, spatial_ndim=spatial_ndim)
-    mean = reference.dissimilarity(x, y, data_range, convention, spatial_ndim=spatial_ndim)
+    expected = reference.one_minus_ssim_map(x, y, data_range, convention, spatial_ndim=spatial_ndim)
+    mean = reference.one_minus_ssim(x, y, data_range, convention, spatial_ndim=spatial_ndim)
     options = dict(data_range=data_range, convention=convention, spatial_ndim=spatial_ndim, channel_axis=-1)
     value = jaxssim.ssim(x, y, **options)
     assert value.dtype == np.float32
@@ -61,7 +61,7 @@ def test_photographs_of_scikit_image(name, convention):
 
 
 @slow
-def test_noise_of_1080p():
+def test_noise_of_1080p_is_within_the_bound_of_values():
     rng = np.random.default_rng(0)
     x = rng.random((1080, 1920, 3), np.float32)
     y = np.clip(x + 0.1 * rng.standard_normal(x.shape), 0, 1).astype(np.float32)
@@ -114,7 +114,7 @@ def test_images_that_differ_in_the_last_bit(offset):
 
 
 @pytest.mark.parametrize("contrast", [1e-1, 1e-3, 1e-5])
-def test_low_contrast(contrast):
+def test_images_of_low_contrast_keep_their_digits(contrast):
     rng = np.random.default_rng(0)
     x, y = ((0.9 + contrast * rng.standard_normal((64, 64, 1))).astype(np.float32) for _ in range(2))
     assert_accurate(x, y, 1.0)
@@ -165,7 +165,7 @@ def test_float64_images_are_computed_in_float64():
     rng = np.random.default_rng(0)
     x = rng.random((64, 64, 3))
     y = np.clip(x + 1e-6 * rng.standard_normal(x.shape), 0, 1)
-    expected = reference.dissimilarity_map(x, y, 1.0)
+    expected = reference.one_minus_ssim_map(x, y, 1.0)
     with jax.enable_x64(True):
         loss = jaxssim.ssim_loss(x, y, data_range=1.0)
         similarity = jaxssim.ssim_map(x, y, data_range=1.0)

@@ -192,7 +192,9 @@ SHARDED = {
 @pytest.mark.parametrize("name", slow_except(["ssim", "gradient of ssim"], list(SHARDED)))
 def test_four_cpus_send_nothing(name):
     sent = count_sent(mesh_of_four(), SHARDED[name], IMAGES, IMAGES)
-    assert sent == {}, f"{name} sends {sent}: XLA no longer keeps the batch sharded; see the shardings in xla.py"
+    assert sent == {}, (
+        f"{name} sends {sent}: XLA no longer keeps the batch sharded; see `_images_per_group` in `_core/tiling.py`"
+    )
 
 
 @slow
@@ -245,7 +247,7 @@ def test_tpus_send_no_images(topology):
     run = subprocess.run(command, env=os.environ | WITHOUT_TPU, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr[-2000:]
     values, parameters = json.loads(run.stdout)
-    assert values["ssim"] == values["ms_ssim"] == {}, "images are sent: see the shardings in xla.py"
+    assert values["ssim"] == values["ms_ssim"] == {}, "images are sent: see `_images_per_group` in `_core/tiling.py`"
     assert values["gradient"] == {"all-reduce": 1}, "more than the loss, a mean over the batch, is sent"
     assert values["training"].keys() == {"all-reduce"}
     assert values["training"]["all-reduce"] <= parameters + 1, "more than the gradients and the loss is sent"

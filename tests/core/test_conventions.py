@@ -75,7 +75,7 @@ def test_downsampling_by_three_and_four(convention, shape, masked):
     y = np.clip(x.astype(int) + rng.integers(-40, 41, x.shape), 0, 255).astype(np.uint8)
     mask = np.ones(shape, bool) if masked else None
     value = jaxssim.ssim(x, y, convention=convention, mask=mask)
-    np.testing.assert_allclose(value, 1 - reference.dissimilarity(x, y, 255, convention), atol=FLOAT64)
+    np.testing.assert_allclose(value, 1 - reference.one_minus_ssim(x, y, 255, convention), atol=FLOAT64)
 
 
 def test_the_committed_values_belong_to_these_pairs():
@@ -112,7 +112,7 @@ def test_torch_packages_and_opencv_for_all_shapes(convention, peer, atol):
 
 
 @slow
-def test_tensorflow():
+def test_values_equal_tensorflow():
     tf = pytest.importorskip("tensorflow")
     # Its own mean is one float32 sum, whose error grows with the image; so this test averages its map. The map computes
     # variances as E[x²] - E[x]² in float32, which is inaccurate for flat images.
@@ -126,7 +126,7 @@ def test_tensorflow():
     ids=["default", "gaussian_weights"],
 )
 @slow
-def test_scikit_image(convention, options):
+def test_values_equal_scikit_image(convention, options):
     metrics = pytest.importorskip("skimage.metrics")
     expected = by_name(
         lambda x, y: [
@@ -137,23 +137,23 @@ def test_scikit_image(convention, options):
 
 
 @slow
-def test_dm_pix():
+def test_values_equal_dm_pix():
     dm_pix = pytest.importorskip("dm_pix")
     with jax.enable_x64(True):
         expected = by_name(lambda x, y: jax.jit(dm_pix.ssim)(x / 255, y / 255))
     assert_agree(conventions.DM_PIX, expected, FLOAT64)
 
 
-def test_wang_autodownsample():
+def test_values_equal_wangs_later_code():
     convention, shapes = conventions.WANG_AUTODOWNSAMPLE, frozenset({SMALL, LARGE})
-    expected = by_name(lambda x, y: 1 - reference.dissimilarity(x, y, 255, convention), shapes)
+    expected = by_name(lambda x, y: 1 - reference.one_minus_ssim(x, y, 255, convention), shapes)
     assert_agree(convention, expected, FLOAT64, shapes=shapes)
 
 
 @slow
-def test_wang_autodownsample_for_all_shapes():
+def test_values_equal_wangs_later_code_for_all_shapes():
     convention = conventions.WANG_AUTODOWNSAMPLE
-    expected = by_name(lambda x, y: 1 - reference.dissimilarity(x, y, 255, convention))
+    expected = by_name(lambda x, y: 1 - reference.one_minus_ssim(x, y, 255, convention))
     assert_agree(convention, expected, FLOAT64)
 
 

@@ -209,7 +209,7 @@ class TestTransforms:
         np.testing.assert_allclose(jax.jit(small)(*sharded), small(x, y), rtol=0, atol=2e-7)
 
     @slow
-    def test_export(self):
+    def test_an_exported_program_gives_the_same_values(self):
         from jax import export
 
         shape = jax.ShapeDtypeStruct(export.symbolic_shape("n, 16, 16, 3"), jnp.float32)

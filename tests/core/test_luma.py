@@ -22,7 +22,7 @@ def test_integers_are_exact(dtype, full_range):
     np.testing.assert_array_equal(np.asarray(luma, int), expected.astype(int))
 
 
-def test_black_and_white():
+def test_black_and_white_are_the_ends_of_the_range():
     for dtype, levels in ((np.uint8, (16, 235)), (np.uint16, (4112, 60395)), (np.float32, (16 / 255, 235 / 255))):
         top = 1 if dtype is np.float32 else np.iinfo(dtype).max
         rgb = np.asarray([[0, 0, 0], [top, top, top]], dtype)
@@ -33,7 +33,7 @@ def test_black_and_white():
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])
-def test_scikit_image(data_range):
+def test_values_equal_scikit_image(data_range):
     color = pytest.importorskip("skimage.color")
     rgb = np.random.default_rng(0).random((2, 20, 30, 3))
     expected = color.rgb2ycbcr(rgb)[..., 0] * data_range / 255

@@ -24,17 +24,17 @@ def pair(*shape, amount=0.2, dtype=np.float32):
 # At 161 pixels the coarsest scale has one window, and TensorFlow's own error is 1e-5.
 @slow
 @pytest.mark.parametrize(("shape", "error"), [((2, 176, 192, 3), 5e-6), ((201, 183, 2), 5e-6), ((161, 161, 1), 2e-5)])
-def test_tensorflow(shape, error):
+def test_values_equal_tensorflow(shape, error):
     tf = pytest.importorskip("tensorflow")
     x, y = pair(*shape)
     ours = jaxssim.ms_ssim(x, y, data_range=1.0)
     np.testing.assert_allclose(ours, tf.image.ssim_multiscale(x, y, 1.0), atol=error)
-    np.testing.assert_allclose(ours, 1 - reference.ms_dissimilarity(x, y, 1.0, jaxssim.MS_SSIM_WEIGHTS), atol=2e-7)
+    np.testing.assert_allclose(ours, 1 - reference.one_minus_ms_ssim(x, y, 1.0, jaxssim.MS_SSIM_WEIGHTS), atol=2e-7)
     np.testing.assert_array_equal(jaxssim.ms_ssim(x, 1 - x, data_range=1.0), tf.image.ssim_multiscale(x, 1 - x, 1.0))
 
 
 @slow
-def test_tensorflow_with_other_windows_and_weights():
+def test_values_equal_tensorflow_with_other_windows_and_weights():
     tf = pytest.importorskip("tensorflow")
     x, y = pair(2, 60, 75, 3)
     weights = (0.3, 0.2, 0.4)
@@ -49,7 +49,7 @@ def test_tensorflow_with_other_windows_and_weights():
 def test_values_equal_the_reference_also_near_zero(shape, amount):
     x, y = pair(*shape, 2, amount=amount)
     weights = (0.2, 0.5, 0.3)
-    expected = reference.ms_dissimilarity(x, y, 1.0, weights, SMALL, spatial_ndim=len(shape))
+    expected = reference.one_minus_ms_ssim(x, y, 1.0, weights, SMALL, spatial_ndim=len(shape))
     options = dict(data_range=1.0, weights=weights, convention=SMALL, spatial_ndim=len(shape))
     np.testing.assert_allclose(jaxssim.ms_ssim(x, y, **options), 1 - expected, atol=2e-7)
     np.testing.assert_allclose(jaxssim.ms_ssim_loss(x, y, **options), expected, rtol=1e-5)

@@ -60,11 +60,11 @@ def test_block_size_changes_no_value(size, monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_one_and_two_images(n):
+def test_one_or_two_images_make_a_matrix(n):
     assert jaxssim.pairwise(images(n), data_range=1.0).tolist() == [[1.0] * n] * n
 
 
-def test_layouts_and_types():
+def test_layouts_and_types_change_no_value():
     stack = images()
     expected = jaxssim.pairwise(stack, data_range=1.0)
     for axis in (-3, -4):
@@ -144,7 +144,7 @@ def test_a_function_of_ones_own_for_all_pairs():
         jaxssim.pairwise(stack, metric=lambda x, y: (x - y).sum(-1))
 
 
-def test_guard_and_k_of_cw_ssim():
+def test_guard_and_k_reach_cw_ssim():
     stack = images(4, (24, 21, 3))
     options = dict(levels=2, orientations=3, guard=2, k=0.2)
     expected = [[jaxssim.cw_ssim(a, b, **options) for b in stack] for a in stack]

@@ -74,7 +74,7 @@ def test_energy_and_reconstruction(shape, orientations):
     np.testing.assert_allclose(np.fft.ifft2(total), x, rtol=0, atol=1e-12)
 
 
-def test_shapes_and_layouts():
+def test_bands_have_the_shapes_of_every_layout():
     x = np.random.default_rng(0).random((2, 5, 33, 40, 3), np.float32)
     last = steerable_pyramid(x, levels=2, orientations=3)
     assert last.highpass.shape == (2, 5, 33, 40, 3)
@@ -108,7 +108,7 @@ def test_derivatives_in_both_modes(order):
         check_grads(jax.jit(energy), (np.random.default_rng(0).random((9, 8)),), order=order, modes=("fwd", "rev"))
 
 
-def test_errors():
+def test_invalid_arguments_are_errors():
     image = np.zeros((33, 40), np.float32)
     with raises("x has spatial shape (33, 40)", "levels=5", "64 pixels", "at most 4"):
         steerable_pyramid(image, levels=5, channel_axis=None)

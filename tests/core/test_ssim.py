@@ -95,7 +95,7 @@ def test_window_with_its_own_size_along_each_axis(window):
     x, other = np.random.default_rng(0).random((2, 12, 14, 16, 2), np.float32)
     y = 0.8 * x + 0.2 * other
     convention = Convention(window=window)
-    expected = reference.dissimilarity_map(x, y, 1.0, convention, spatial_ndim=3)
+    expected = reference.one_minus_ssim_map(x, y, 1.0, convention, spatial_ndim=3)
     options = dict(data_range=1.0, convention=convention, spatial_ndim=3)
     np.testing.assert_allclose(jaxssim.ssim_map(x, y, **options), 1 - expected, atol=2e-6)
     np.testing.assert_allclose(jaxssim.ssim(x, y, **options), 1 - expected.mean(), atol=2e-7)

@@ -121,7 +121,7 @@ def test_compiled_metric_is_traced_once():
     assert metric(x, y, 1.0)[0] < metric(x, y, 2.0)[0]
 
 
-def test_an_empty_batch():
+def test_an_empty_batch_has_no_values():
     x, y = batch(0, 16, 16, 3)
     assert jaxssim.ssim(x, y, data_range=1.0).shape == (0,)
     assert jaxssim.ssim_map(x, y, data_range=1.0).shape == (0, 6, 6, 3)

@@ -32,7 +32,7 @@ def test_each_loss_has_the_value_that_its_name_promises():
     np.testing.assert_allclose(values["dssim-l1"], values["ssim"] / 2 + values["l1"], rtol=1e-5)
 
 
-def test_learning_rate_schedules():
+def test_learning_rates_follow_the_schedules():
     config = Config(steps=1000, learning_rate=1.0)
     rates = {
         name: np.asarray(jax.vmap(learning_rate(dataclasses.replace(config, schedule=name)))(np.arange(1000)))
