@@ -150,7 +150,7 @@ def effective_count(weights):
 
 def expect_multiscale(x, y, mask, data_range, setting, tolerance):
     """Returns 1 - MS-SSIM of each pair in two scales, and how far off factors within `tolerance` may make it."""
-    scales = reference.scale_dissimilarities(
+    scales = reference.one_minus_scales(
         x, y, data_range, len(SCALES), SMALL, mask=mask, spatial_ndim=setting.spatial_ndim
     )
 
