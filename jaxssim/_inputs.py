@@ -95,21 +95,20 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
             )
         data_range = INTEGER_RANGES[str(x.dtype)]
     data_range = as_real("data_range", data_range)
+    hint = "; where this is (smallest, largest), pass their difference" if data_range.shape == (2,) else ""
     if not _broadcasts(data_range.shape, batch):
         raise ValueError(
             f"data_range has shape {data_range.shape}, which does not broadcast to the batch's {batch}; "
-            "pass a number, or one for each image"
+            f"pass a number, or one for each image{hint}"
         )
     dtype = statistics_dtype(x, y)
     if is_concrete(data_range) and not np.all(is_valid_range(np.asarray(data_range, np.float64), dtype)):
-        hint = ""
-        if np.size(data_range) == 2:
-            hint = "; where this is (smallest, largest), pass their difference, a single number"
         raise ValueError(f"data_range must be positive and finite, also in {dtype}, got {data_range}{hint}")
     if is_concrete(data_range) and str(x.dtype) in INTEGER_RANGES and np.any(np.asarray(data_range) <= 1):
+        bits = ", or pass 1023, 4095 or 16383 for 10, 12 or 14 bits" if x.dtype == np.uint16 else ""
         raise ValueError(
             f"data_range must be more than 1 for {x.dtype} images, whose values are whole numbers, got {data_range}; "
-            f"leave it out for {INTEGER_RANGES[str(x.dtype)]}, or pass 1023, 4095 or 16383 for 10, 12 or 14 bits"
+            f"leave it out for {INTEGER_RANGES[str(x.dtype)]}{bits}"
         )
     # Converts every kind of number to one type, so that a new value does not recompile.
     return data_range.astype(dtype)
@@ -167,10 +166,13 @@ def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis
         return
     if not (is_integer(channel_axis) and -len(shape) <= channel_axis <= -1):
         same = is_integer(channel_axis) and 0 <= channel_axis < len(shape)
-        hint = f"; for this axis pass {channel_axis - len(shape)}" if same else ""
+        hint = (
+            f"; pass {channel_axis - len(shape)}, since axes counted from the front shift under jax.vmap"
+            if same
+            else ""
+        )
         raise ValueError(
-            f"channel_axis must be None or count from the end, -1 to -{len(shape)} here, got {channel_axis!r}{hint}, "
-            "since axes counted from the front shift under jax.vmap"
+            f"channel_axis must be None or count from the end, -1 to -{len(shape)} here, got {channel_axis!r}{hint}"
         )
     if channel_axis is LAST and shape[-1] > 4:
         raise ValueError(

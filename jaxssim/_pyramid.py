@@ -96,7 +96,7 @@ def frequency_masks(height: int, width: int, *, levels: int = 4, orientations: i
         bands of each level (orientations, height, width), lowpass (height, width).
 
     Raises:
-        ValueError: If `levels` or `orientations` is not an integer of at least 1.
+        ValueError: If an argument is not an integer of at least 1.
 
     Example:
         >>> masks = jaxssim.frequency_masks(32, 32, levels=2)
@@ -105,6 +105,9 @@ def frequency_masks(height: int, width: int, *, levels: int = 4, orientations: i
         True
     """
     check_pyramid(levels, orientations)
+    for name, pixels in (("height", height), ("width", width)):
+        if not (is_integer(pixels) and pixels >= 1):
+            raise ValueError(f"{name} must be a number of pixels, an integer of at least 1, got {pixels!r}")
     log_radius, direction = _polar(2 * np.fft.fftfreq(height), 2 * np.fft.fftfreq(width))
     lobes = np.abs(_lobes(direction, orientations))
     bands = tuple(_octave(log_radius, level) * lobes for level in range(1, levels + 1))

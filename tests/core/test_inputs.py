@@ -163,13 +163,18 @@ def test_integer_images_with_the_data_range_of_floats(metric, dtype):
     x = IMAGE.astype(dtype)
     for data_range in (1.0, 1, 0.5, np.array([255, 1.0, 255])):
         batch = np.stack([x] * 3) if np.ndim(data_range) else x
-        with raises("data_range must be more than 1", f"{np.dtype(dtype)} images", "1023, 4095 or 16383"):
+        with raises("data_range must be more than 1", f"{np.dtype(dtype)} images", "leave it out"):
             metric(batch, batch, data_range=data_range)
     metric(x, x, data_range=4095)
 
 
+def test_the_error_of_16_bit_images_names_the_ranges_of_fewer_bits():
+    with raises("leave it out for 65535", "1023, 4095 or 16383"):
+        jaxssim.ssim(IMAGE.astype(np.uint16), IMAGE.astype(np.uint16), data_range=1.0)
+
+
 def test_a_pair_of_smallest_and_largest_as_data_range():
-    with raises("data_range", "(2,)"):
+    with raises("data_range has shape (2,)", "pass their difference"):
         jaxssim.ssim(IMAGE, IMAGE, data_range=(0, 1))
     with raises("data_range must be positive", "pass their difference"):
         jaxssim.ssim(np.stack([IMAGE] * 2), np.stack([IMAGE] * 2), data_range=(0, 1))

@@ -115,6 +115,10 @@ def test_invalid_arguments_are_errors():
     for name in ("levels", "orientations"):
         with raises(f"{name} must be an integer of at least 1, got 0"):
             frequency_masks(8, 8, **{name: 0})
+    for name in ("height", "width"):
+        for pixels in (0, -8, 8.0, "8", True, None):
+            with raises(f"{name} must be a number of pixels, an integer of at least 1, got {pixels!r}"):
+                frequency_masks(**{"height": 8, "width": 8, name: pixels})
 
 
 def test_rank_promotion_and_empty_batches():
