@@ -171,15 +171,15 @@ def serve(answers):
 def show(title, heads, rows):
     """Prints a table."""
     try:
-        from rich import box, console, table
+        from rich import box, console, table, text
     except ImportError:
         print(markdown(title, heads, rows))
         return
-    drawn = table.Table(title=title, box=box.SIMPLE, title_justify="left")
+    drawn = table.Table(title=text.Text(title, "table.title"), box=box.SIMPLE, title_justify="left")
     for head in heads:
-        drawn.add_column(head, justify="right" if drawn.columns else "left", no_wrap=True)
+        drawn.add_column(text.Text(head), justify="right" if drawn.columns else "left", no_wrap=True)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(text.Text, row))
     console.Console(width=max(150, console.Console().width)).print(drawn)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tyro
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
-from rich import box, print
+from rich import box
 from rich.table import Table
 from skimage import data
 from skimage.util import montage
@@ -25,6 +25,7 @@ from sklearn.cluster import AffinityPropagation, SpectralClustering
 from sklearn.metrics import homogeneity_completeness_v_measure, silhouette_score
 
 import jaxssim
+from examples.progress import open_console, say
 
 Metric = Literal["mse", "ssim", "ms_ssim", "cw_ssim"]
 Matrix = npt.NDArray[np.float64]
@@ -270,7 +271,8 @@ def main(options: Options) -> None:
     """Clusters the images by each metric and each method; prints a table of scores and writes pictures."""
     dataset = load_dataset(options)
     count = choose_count(dataset, options.clusters)
-    print(f"{len(dataset.names)} images of {options.size[0]}x{options.size[1]}")
+    console = open_console()
+    say(console, f"{len(dataset.names)} images of {options.size[0]}x{options.size[1]}")
     options.output.mkdir(parents=True, exist_ok=True)
     table = Table("metric", "method", "clusters", *SCORE_NAMES, "seconds", box=box.SIMPLE_HEAD, collapse_padding=True)
     for metric in options.metrics:
@@ -281,7 +283,8 @@ def main(options: Options) -> None:
             table.add_row(metric, method, str(len(np.unique(assignment))), *cells, f"{comparison.seconds:.2f}")
             stem = options.output / f"{metric}_{method}"
             write_results(dataset, comparison.similarity, assignment, f"{metric}, {method}", stem)
-    print(table, f"Heat maps, contact sheets and clusters: {options.output}")
+    console.print(table)
+    say(console, f"Heat maps, contact sheets and clusters: {options.output}")
 
 
 if __name__ == "__main__":

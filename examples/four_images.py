@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tyro
 from matplotlib.figure import Figure
 from PIL import Image
-from rich import box, print
+from rich import box
 from rich.table import Table
 from skimage.color import hsv2rgb, rgb2hsv
 from skimage.data import astronaut
@@ -26,6 +26,7 @@ from skimage.metrics import structural_similarity
 from skimage.util import img_as_ubyte, random_noise
 
 import jaxssim
+from examples.progress import open_console, say
 from jaxssim.conventions import SKIMAGE, TENSORFLOW
 
 Picture = npt.NDArray[np.uint8]
@@ -216,10 +217,11 @@ def main(
     """
     pictures = distort(load_picture(picture), seed)
     scores = {name: compare(pictures[ITSELF], distorted) for name, distorted in pictures.items()}
-    print(score_table(scores), claim_table(scores), summarize(scores))
+    console = open_console()
+    console.print(score_table(scores), claim_table(scores), summarize(scores))
     output.parent.mkdir(parents=True, exist_ok=True)
     draw(pictures, scores).savefig(output, dpi=120, bbox_inches="tight")
-    print(f"The pictures and their SSIM maps: {output}")
+    say(console, f"The pictures and their SSIM maps: {output}")
 
 
 if __name__ == "__main__":

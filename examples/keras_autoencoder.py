@@ -22,6 +22,7 @@ import jaxssim
 from examples.autoencoder.config import Config
 from examples.autoencoder.images import load_images
 from examples.autoencoder.input_pipeline import test_patches, training_batches
+from examples.progress import open_console, say
 
 SSIMLoss = lambda y_true, y_pred: jaxssim.ssim_loss(y_true, y_pred, data_range=1.0)  # noqa: E731
 
@@ -61,7 +62,7 @@ def main(options: Options) -> None:
     for name, metric in (("SSIM", jaxssim.ssim), ("PSNR", jaxssim.psnr)):
         print(f"test {name} {metric(test, reconstructed, data_range=1.0).mean():.4f}")
     draw(test, reconstructed, options.output)
-    print(options.output)
+    say(open_console(), options.output)
 
 
 def autoencoder(patch: int) -> keras.Model:

@@ -16,13 +16,13 @@ import matplotlib.image
 import numpy as np
 import tyro
 from PIL import Image
-from rich.console import Console
 
 import jaxssim
 from examples.autoencoder.images import READ_ERRORS, Unreadable, image_files, read_image, reason
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.runs import load_run
 from examples.blending import blend_tiles
+from examples.progress import open_console, say
 
 BATCH = 64  # tiles that pass through the network at once
 SSIM_WINDOW = 11  # pixels; smaller images have no SSIM
@@ -48,18 +48,18 @@ def main(options: Options) -> None:
     paths = [path for image in options.images for path in (image_files(image) if image.is_dir() else [image])]
     if not (paths or options.export):
         raise SystemExit("there are no images to reconstruct; pass image files or folders of them, or --export")
-    console = Console()
+    console = open_console()
     config, model = load_run(options.run)
     if options.export:
         (options.run / "model.stablehlo").write_bytes(export(model, config.patch))
-        console.print(str(options.run / "model.stablehlo"), soft_wrap=True)
+        say(console, options.run / "model.stablehlo")
     if paths:
         output = options.output or options.run / "reconstructed"
         unreadable = reconstruct_files(jax.jit(lambda tiles: model(tiles)), config.patch, paths, output)
         if unreadable:
             files = ", ".join(map(str, unreadable))
-            console.print(f"{len(unreadable)} unreadable: {files}", style="yellow", markup=False, soft_wrap=True)
-        console.print(str(output / "scores.csv"), soft_wrap=True)
+            say(console, f"{len(unreadable)} unreadable: {files}", style="yellow")
+        say(console, output / "scores.csv")
 
 
 def export(model: Autoencoder, patch: int) -> bytes:

@@ -13,6 +13,7 @@ from skimage.util import montage
 import jaxssim
 from examples.autoencoder.steps import reconstruct
 from examples.autoencoder.train import Run
+from examples.progress import one_line
 
 COLUMNS = 8  # patches in a picture
 
@@ -66,7 +67,7 @@ def score_table(runs: dict[str, Run]) -> Table:
     for title, run in runs.items():
         metrics = run.metrics
         table.add_row(
-            title,
+            one_line(title),
             f"{metrics['test_ssim']:.4f}",
             f"{metrics['test_psnr']:.2f} dB",
             f"{metrics['test_mse']:.6f}",

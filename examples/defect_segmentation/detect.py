@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import tyro
 from PIL import Image
-from rich.console import Console
 from tyro.conf import Positional
 
 from examples.defect_segmentation.detector import Detector, load_detector
 from examples.defect_segmentation.picture_files import UNREADABLE, read_grey, to_array
+from examples.progress import open_console, say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Options:
 
 def main(options: Options) -> None:
     """Marks the defects of each picture; names the files that cannot be used."""
-    console = Console()
+    console = open_console()
     detector = load_detector(options.run)
     check_names_differ(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -49,11 +49,11 @@ def main(options: Options) -> None:
             continue
         rows.append({"image": str(path), **mark(detector, image, picture, options.output / path.stem)})
     if skipped:
-        console.print(f"{len(skipped)} of {len(options.images)} skipped:", *skipped, sep="\n", style="yellow")
+        say(console, f"{len(skipped)} of {len(options.images)} skipped:", *skipped, style="yellow")
     if not rows:
         raise SystemExit("none of IMAGES can be used; pass pictures of at least 128x128 pixels")
     write_csv(rows, options.output / "defects.csv")
-    console.print(f"{len(rows)} pictures marked: {options.output / 'defects.csv'}", soft_wrap=True)
+    say(console, f"{len(rows)} pictures marked: {options.output / 'defects.csv'}")
 
 
 def check_names_differ(paths: tuple[Path, ...]) -> None:
@@ -91,7 +91,7 @@ def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path
 
 def write_csv(rows: list[dict[str, str | int | float]], path: Path) -> None:
     """Writes rows, which all have the same keys, under a header."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # any name, as it is
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

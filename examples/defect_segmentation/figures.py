@@ -11,6 +11,7 @@ from examples.defect_segmentation.config import LOSSES, Loss
 from examples.defect_segmentation.data import Material, TestPicture
 from examples.defect_segmentation.maps import Inspection
 from examples.defect_segmentation.report import ALL_DEFECTS, pixels
+from examples.progress import one_line
 
 Curve = tuple[np.ndarray, np.ndarray]  # false and true positive rates
 
@@ -22,12 +23,16 @@ def draw_material(material: Material, inspections: dict[Loss, list[Inspection]],
     columns = 2 + 2 * len(inspections)
     figure = Figure(figsize=(1.6 * columns, 1.7 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False, subplot_kw={"xticks": (), "yticks": ()})
-    titles = [material.name, *(title for loss in inspections for title in (LOSSES[loss], "residual")), "truth"]
+    titles = [
+        one_line(material.name).plain,
+        *(title for loss in inspections for title in (LOSSES[loss], "residual")),
+        "truth",
+    ]
     for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title, fontsize=9, parse_math=False)
     brightest = {loss: np.median([one.residual.max() for one in each]) for loss, each in inspections.items()}
     for axes, (defect, index) in zip(grid, rows.items(), strict=True):
-        axes[0].set_ylabel(defect)
+        axes[0].set_ylabel(one_line(defect).plain, parse_math=False)
         axes[0].imshow(material.tests[index].pixels, cmap="gray", vmin=0, vmax=255)
         for column, (loss, each) in enumerate(inspections.items()):
             axes[1 + 2 * column].imshow(each[index].reconstruction, cmap="gray", vmin=0, vmax=1)
@@ -45,7 +50,8 @@ def draw_roc_curves(curves: dict[str, dict[Loss, Curve]], path: Path) -> None:
         for loss, (false_positives, true_positives) in by_loss.items():
             axes.plot(false_positives, true_positives, label=LOSSES[loss])
         axes.plot([0, 1], [0, 1], color="gray", linestyle=":")
-        axes.set(title=material, xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
+        axes.set_title(one_line(material).plain, parse_math=False)
+        axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
         axes.legend()
     figure.savefig(path, dpi=120)
 

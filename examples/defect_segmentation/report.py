@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from examples.defect_segmentation.config import LOSSES, Config, Loss
 from examples.defect_segmentation.data import Material, TestPicture
 from examples.defect_segmentation.maps import Inspection
+from examples.progress import one_line
 
 ALL_DEFECTS = "all"  # stands for the pixels of all test pictures together
 
@@ -101,14 +102,15 @@ def write_scores(scores: Sequence[Score], config: Config) -> Table:
     (config.folder / "scores.json").write_text(json.dumps([score._asdict() for score in scores], indent=1) + "\n")
     headers, rows = ["", "defect", "network", *COLUMNS.values()], table_rows(scores)
     alignment = [*["---"] * 3, *["--:"] * len(COLUMNS)]
-    markdown = "\n".join("| " + " | ".join(cells) + " |" for cells in (headers, alignment, *rows))
+    shown = [[one_line(cell).plain.replace("|", "\\|") for cell in row] for row in rows]
+    markdown = "\n".join("| " + " | ".join(cells) + " |" for cells in (headers, alignment, *shown))
     settings, legend = describe_run(config), describe_columns(config)
-    (config.folder / "results.md").write_text(f"{settings}\n\n{markdown}\n\n{legend}\n")
+    (config.folder / "results.md").write_text(f"{settings}\n\n{markdown}\n\n{legend}\n", encoding="utf-8")
     table = Table(box=box.SIMPLE, title="pixels of test pictures", caption=f"{settings}\n{legend}")
     for header in headers:
-        table.add_column(header, no_wrap=True)
+        table.add_column(header, no_wrap=header in COLUMNS.values(), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     return table
 
 
