@@ -7,12 +7,13 @@ from rich.console import Console
 from examples.autoencoder import parallel, report
 from examples.autoencoder.config import Config
 from examples.autoencoder.train import Run, train
+from examples.progress import open_console, say
 
 
 def main(config: Config) -> None:
     """Trains, or resumes, the run that the config describes."""
     with parallel.join_job(config):
-        console = Console(quiet=jax.process_index() > 0)
+        console = open_console(quiet=jax.process_index() > 0)
         run = train(config, console)
         if jax.process_index() == 0:
             show(run, config, console)
@@ -24,7 +25,7 @@ def show(run: Run, config: Config, console: Console) -> None:
     report.draw_curves(run, curves)
     report.draw_reconstructions({config.loss: run}, reconstructions)
     console.print(report.score_table({config.loss: run}))
-    console.print(f"{curves}\n{reconstructions}", soft_wrap=True)
+    say(console, curves, reconstructions)
 
 
 if __name__ == "__main__":

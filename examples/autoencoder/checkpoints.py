@@ -4,6 +4,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import jax
@@ -18,6 +19,8 @@ from rich.console import Console
 
 from examples.autoencoder import parallel
 from examples.autoencoder.config import MAY_CHANGE, Config
+from examples.progress import say
+from examples.saving import plain_path
 
 History = list[dict[str, float]]  # one record per evaluation: the step, the losses and the test scores
 
@@ -38,7 +41,9 @@ class Checkpoints:
             check_same_config(config)
         self.policy = AnyPreservationPolicy([])
         options = ocp.CheckpointManagerOptions(preservation_policy=self.policy, cleanup_tmp_directories=True)
-        self.manager = ocp.CheckpointManager(self.folder.absolute(), options=options)
+        self.resources = ExitStack()
+        self.path = self.resources.enter_context(plain_path(config.folder)) / "checkpoints"
+        self.manager = ocp.CheckpointManager(self.path, options=options)
 
     def save(self, state: Any, batches: DatasetIterator, history: History) -> None:
         """Starts to save a checkpoint of the history's last step, and returns while it is being written.
@@ -73,7 +78,8 @@ class Checkpoints:
             try:
                 arrays, progress = self.read(step, state)
             except Exception as error:  # the exception depends on which file is damaged
-                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                message = (str(error).splitlines() or [""])[0].replace(str(self.path), str(self.folder))
+                reason = f"{type(error).__name__}: {message}"
             if parallel.any_process(bool(reason)):
                 damaged[step] = reason or "another process could not read it"
                 continue
@@ -108,8 +114,7 @@ class Checkpoints:
         """Reports damaged checkpoints, given with the reasons, and moves them to the folder `damaged`."""
         for step, reason in damaged.items():
             target = self.folder.with_name("damaged") / str(step)
-            message = f"checkpoint {step} is damaged and moved to {target}: {reason}"
-            self.console.print(message, style="red", markup=False, soft_wrap=True)
+            say(self.console, f"checkpoint {step} is damaged and moved to {target}: {reason}", style="red")
             if jax.process_index() == 0:
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.move(self.folder / str(step), target)
@@ -125,7 +130,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits until the last checkpoint is written."""
-        self.manager.close()
+        with self.resources:
+            self.manager.close()
 
 
 def best_steps(history: History, saved: set[int], count: int) -> list[int]:

@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import jax
@@ -16,6 +16,7 @@ from tensorboardX import SummaryWriter
 from examples.autoencoder.checkpoints import History
 from examples.autoencoder.config import Config
 from examples.progress import progress_bar
+from examples.saving import plain_path
 
 IMAGES_SHOWN = 8  # test patches in TensorBoard
 UNTIMED_STEPS = 2  # they include the compilation
@@ -67,7 +68,7 @@ class Monitor:
         self.config = config
         self.timer = StepTimer(config.batch_size)
         self.is_first_process = jax.process_index() == 0
-        self.tracing = False
+        self.tracing = ExitStack()  # what ends with the trace
         self.resumed = int(history[-1]["step"]) if history else 0
         self.ssim = history[-1]["ssim"] if history else math.nan
         self.board = SummaryWriter(
@@ -86,15 +87,10 @@ class Monitor:
         """Starts or stops the trace before this step, where `config.profile` asks for a trace."""
         first = self.resumed + 1 + UNTIMED_STEPS
         if self.config.profile and self.is_first_process and step == first:
-            jax.profiler.start_trace(self.config.folder / "profile")
-            self.tracing = True
-        elif self.tracing and step == first + TRACED_STEPS:
-            self.stop_trace()
-
-    def stop_trace(self) -> None:
-        """Writes the trace."""
-        jax.profiler.stop_trace()
-        self.tracing = False
+            jax.profiler.start_trace(self.tracing.enter_context(plain_path(self.config.folder)) / "profile")
+            self.tracing.callback(jax.profiler.stop_trace)
+        elif step == first + TRACED_STEPS:
+            self.tracing.close()
 
     def step(self, loss: float) -> None:
         """Shows the end of a step."""
@@ -121,8 +117,7 @@ class Monitor:
 
     def close(self) -> None:
         """Ends the trace, the progress bar and the log."""
-        if self.tracing:
-            self.stop_trace()
+        self.tracing.close()
         self.bar.stop()
         self.board.close()
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import orbax.checkpoint as ocp
 from flax import nnx
 
 from examples.autoencoder.config import Config
 from examples.autoencoder.model import Autoencoder
+from examples.saving import load_parameters
 
 
 def load_run(folder: Path) -> tuple[Config, Autoencoder]:
@@ -19,7 +19,5 @@ def load_run(folder: Path) -> tuple[Config, Autoencoder]:
         raise SystemExit(f"{folder} holds no config.json; pass a run's folder, such as runs/photographs")
     config = Config.from_json((folder / "config.json").read_text())
     model = Autoencoder(config, nnx.Rngs(config.seed))
-    with ocp.StandardCheckpointer() as checkpointer:
-        parameters = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-        nnx.update(model, checkpointer.restore((folder / "parameters").absolute(), parameters))
+    load_parameters(model, folder)
     return config, model

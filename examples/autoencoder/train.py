@@ -5,13 +5,10 @@ import json
 import math
 from collections import deque
 from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
-from flax import nnx
 from grain import DatasetIterator
 from jax.sharding import Mesh
 from rich.console import Console
@@ -25,6 +22,8 @@ from examples.autoencoder.losses import Loss, check_patch_size, loss_of
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
+from examples.progress import say
+from examples.saving import make_folder, save_parameters
 
 
 class Run(NamedTuple):
@@ -46,11 +45,12 @@ def train(config: Config, console: Console) -> Run:
         can be read, or a loss or score is not finite; the message says what to do.
     """
     check_patch_size(config)
+    make_folder(config.folder)
     mesh = parallel.device_mesh(config.batch_size)
     images = load_images(config)
     if images.unreadable:
         files = ", ".join(map(str, images.unreadable))
-        console.print(f"{len(images.unreadable)} unreadable: {files}", style="yellow", markup=False, soft_wrap=True)
+        say(console, f"{len(images.unreadable)} unreadable: {files}", style="yellow")
     patches = test_patches(images.test, config.patch)
     batches = training_batches(images.training, config, jax.process_index(), jax.process_count())
     state = initial_state(config)
@@ -59,10 +59,10 @@ def train(config: Config, console: Console) -> Run:
         history = checkpoints.restore(state, batches)
         if history:
             verb = "finished" if history[-1]["step"] >= config.steps else "resumed"
-            console.print(f"{config.folder}: {verb} after step {history[-1]['step']} of {config.steps}", soft_wrap=True)
+            say(console, f"{config.folder}: {verb} after step {history[-1]['step']} of {config.steps}")
         with closing(Monitor(config, console, history)) as monitor:
             Training(config, state, batches, patches, mesh, history, checkpoints, monitor).run()
-    save_parameters(state.model, config.folder / "parameters")
+    save_parameters(state.model, config.folder)
     metrics = json.loads((config.folder / "metrics.json").read_text())
     return Run(parallel.local_copy(state.model), patches, history, metrics)
 
@@ -127,9 +127,3 @@ class Training:
                     "another --name, try --clip 1, a lower --learning-rate or --dtype float32, and look for NaN in the "
                     "data."
                 )
-
-
-def save_parameters(model: Autoencoder, path: Path) -> None:
-    """Saves the model's parameters with Orbax, replacing those of an earlier run."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), nnx.to_pure_dict(nnx.state(model, nnx.Param)), force=True)

@@ -17,20 +17,21 @@ from examples.defect_segmentation.data import Material, load_materials
 from examples.defect_segmentation.detector import Detector
 from examples.defect_segmentation.maps import Inspection, choose_threshold, inspect
 from examples.defect_segmentation.training import train
-from examples.progress import progress_bar
+from examples.progress import open_console, progress_bar, say
+from examples.saving import make_folder
 
 
 def main(config: Config) -> None:
     """Trains and scores a network for every seed, material and loss; draws figures of the first seed."""
-    console, start = Console(), time.perf_counter()
-    config.folder.mkdir(parents=True, exist_ok=True)
+    console, start = open_console(width=110), time.perf_counter()
+    make_folder(config.folder)
     (config.folder / "config.json").write_text(config.to_json())
     scores, curves = [], {}
     for seed in range(config.seed, config.seed + config.seeds):
         seed_config = dataclasses.replace(config, seed=seed)
         for material in load_materials(seed_config):
             if material.skipped:
-                console.print(f"{len(material.skipped)} skipped:", *material.skipped, sep="\n", style="yellow")
+                say(console, f"{len(material.skipped)} skipped:", *material.skipped, style="yellow")
             inspections, new_scores = evaluate(material, seed_config, console)
             scores += new_scores
             if seed == config.seed and new_scores:
@@ -40,8 +41,8 @@ def main(config: Config) -> None:
                 }
     if scores:
         figures.draw_roc_curves(curves, config.folder / "roc.png")
-        Console(width=max(110, console.width)).print(report.write_scores(scores, config))
-    console.print(f"finished in {time.perf_counter() - start:.0f} s, results in {config.folder}", soft_wrap=True)
+        console.print(report.write_scores(scores, config))
+    say(console, f"finished in {time.perf_counter() - start:.0f} s, results in {config.folder}")
 
 
 def evaluate(
@@ -51,8 +52,10 @@ def evaluate(
     inspections: dict[Loss, list[Inspection]] = {}
     scores = []
     for loss in LOSSES:
+        folder = config.folder / f"{material.name}-{loss}-{config.seed}"
+        make_folder(folder)  # before the training, which must not be lost to a name that is too long
         detector = train_detector(material, loss, config, console)
-        detector.save(config.folder / f"{material.name}-{loss}-{config.seed}")
+        detector.save(folder)
         inspections[loss] = [detector.inspect(test.pixels) for test in material.tests]
         scores += report.score(material, inspections[loss], detector.threshold, loss, config.seed)
     return inspections, scores

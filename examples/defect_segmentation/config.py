@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +69,7 @@ class Config:
     @property
     def folder(self) -> Path:
         """The folder of the run."""
-        return self.runs / self.name
+        return Path(os.path.expanduser(self.runs)) / self.name  # shells leave the ~ of --runs=~/runs
 
     def to_json(self) -> str:
         """Returns all fields as JSON, paths as strings."""

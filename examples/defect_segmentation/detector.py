@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import orbax.checkpoint as ocp
 from flax import nnx
 
 from examples.defect_segmentation.config import Loss
 from examples.defect_segmentation.maps import Inspection, inspect
 from examples.defect_segmentation.model import Autoencoder
+from examples.saving import load_parameters, make_folder, save_parameters
 
 
 class Detector(NamedTuple):
@@ -28,13 +28,11 @@ class Detector(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Writes the parameters by Orbax and the rest to detector.json; replaces the files of an earlier run."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         settings = {name: value for name, value in self._asdict().items() if name != "model"}
         settings["bottleneck"] = self.model.squeeze.out_features
         (folder / "detector.json").write_text(json.dumps(settings, indent=2))
-        with ocp.StandardCheckpointer() as checkpointer:
-            parameters = nnx.to_pure_dict(nnx.state(self.model, nnx.Param))
-            checkpointer.save((folder / "parameters").absolute(), parameters, force=True)
+        save_parameters(self.model, folder)
 
 
 def load_detector(folder: Path) -> Detector:
@@ -46,7 +44,5 @@ def load_detector(folder: Path) -> Detector:
     settings = json.loads((folder / "detector.json").read_text())
     bottleneck = settings.pop("bottleneck")
     model = nnx.eval_shape(lambda: Autoencoder(bottleneck, nnx.Rngs(0)))  # shapes alone: initial weights are not needed
-    with ocp.StandardCheckpointer() as checkpointer:
-        template = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-        nnx.update(model, checkpointer.restore((folder / "parameters").absolute(), template))
+    load_parameters(model, folder)
     return Detector(model, **settings)

@@ -22,18 +22,18 @@ def test_any_number_of_devices_gives_the_same_curve(tmp_path):
     With loss mse, most gradients of such small patches are rounding errors, which Adam's first steps amplify.
     """
     processes = [launch(tmp_path / "1", loss="ssim"), launch(tmp_path / "4", devices=4, loss="ssim")]
-    for process in (*processes, *job(tmp_path / "2x2", loss="ssim")):
+    for process in (*processes, *job(tmp_path / "2x2 [job]", loss="ssim")):
         finished(process)
     curves = {
         name: [
             [record[key] for key in ("loss", "test_loss", "ssim", "psnr", "mse")]
             for record in records(tmp_path / name / "photographs")
         ]
-        for name in ("1", "4", "2x2")
+        for name in ("1", "4", "2x2 [job]")
     }
     assert len(curves["1"]) == 4
     np.testing.assert_allclose(curves["4"], curves["1"], rtol=1e-4)
-    np.testing.assert_allclose(curves["2x2"], curves["1"], rtol=1e-4)
+    np.testing.assert_allclose(curves["2x2 [job]"], curves["1"], rtol=1e-4)
 
 
 @pytest.mark.slow
