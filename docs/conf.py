@@ -1,7 +1,9 @@
 """Configures the site: `sphinx-build -W --keep-going docs docs/_build/html`, or `.ci/site`."""
 
 import re
+import sys
 import tomllib
+import types
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,17 @@ import jax.typing
 
 jax.typing.ArrayLike = type("ArrayLike", (), {"__module__": "jax.typing"})  # its name in place of its ten members
 
-import jaxssim  # noqa: E402
+# Stands in for Keras, so that the site needs no Keras to show `jaxssim.keras`.
+standin = types.ModuleType("keras")
+standin.backend = types.SimpleNamespace(backend=lambda: "jax")
+standin.losses = types.SimpleNamespace(Loss=type("Loss", (), {"__module__": "keras.losses"}))
+standin.metrics = types.SimpleNamespace(Mean=type("Mean", (), {"__module__": "keras.metrics"}))
+standin.saving = types.SimpleNamespace(register_keras_serializable=lambda package: lambda each: each)
+sys.modules["keras"] = standin
+
+import jaxssim.keras  # noqa: E402
+
+del sys.modules["keras"]
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]

@@ -1,7 +1,7 @@
 """A Keras 3 autoencoder of the usual layers, trained with 1 - SSIM on the JAX backend.
 
-Four lines are particular to jaxssim: the choice of the backend, the import, the loss, and its use in `compile`. The
-training patches and the test patches are those of `examples.autoencoder`.
+Three lines are particular to jaxssim: the choice of the backend, the import, and the loss in `compile`. The training
+patches and the test patches are those of `examples.autoencoder`.
 """
 
 import os
@@ -18,13 +18,11 @@ import tyro
 from keras import layers
 from skimage.util import montage
 
-import jaxssim
+import jaxssim.keras
 from examples.autoencoder.config import Config
 from examples.autoencoder.images import load_images
 from examples.autoencoder.input_pipeline import test_patches, training_batches
 from examples.progress import open_console, say
-
-SSIMLoss = lambda y_true, y_pred: jaxssim.ssim_loss(y_true, y_pred, data_range=1.0)  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def main(options: Options) -> None:
     images = load_images(config)
     test = test_patches(images.test, config.patch).astype(np.float32) / 255
     model = autoencoder(config.patch)
-    model.compile(optimizer=keras.optimizers.Adam(learning_rate=1e-3), loss=[SSIMLoss])
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate=1e-3), loss=jaxssim.keras.SSIMLoss(data_range=1.0))
     model.fit(
         input_target_pairs(training_batches(images.training, config)),
         epochs=options.epochs,

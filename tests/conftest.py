@@ -1,4 +1,4 @@
-"""Settings of all tests: four virtual devices on CPU, and a limit on the programs that stay compiled."""
+"""Settings of all tests: four virtual devices on CPU, Keras on JAX, and a limit on the programs that stay compiled."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 # Tests of sharding run on any machine.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+
+os.environ["KERAS_BACKEND"] = "jax"  # before any test imports Keras
 
 MAPS = Path("/proc/self/maps")
 
