@@ -16,8 +16,12 @@ LONGEST = 3500  # bytes; Orbax adds up to 200, and Linux opens paths of up to 40
 OPEN_FILES = Path("/proc/self/fd")
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, advice: str = "pass another --runs or --name") -> None:
     """Makes a folder for results, and those above it, where they do not exist.
+
+    Args:
+      folder: the folder.
+      advice: what the error says to do.
 
     Raises:
       SystemExit: the folder cannot be made, for example because its name is too long, or Orbax could not save in it.
@@ -25,7 +29,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SystemExit(f"cannot make the folder {folder}: {error.strerror}; pass another --runs or --name") from error
+        raise SystemExit(f"cannot make the folder {folder}: {error.strerror}; {advice}") from error
     with plain_path(folder):
         pass
 
@@ -48,8 +52,8 @@ def plain_path(folder: Path) -> Iterator[Path]:
     if not OPEN_FILES.is_dir():
         reason = f"holds {misread[0]!r}" if misread else f"has more than {LONGEST} bytes"
         raise SystemExit(
-            f"Orbax cannot save or load in {folder}, whose path {reason}; pass or rename it to a shorter path without "
-            "* ? [ ] \\ and bytes that are not UTF-8"
+            f"Orbax cannot save or load in {folder}, whose path {reason}; pass --runs and --name, or rename the "
+            f"folder, for a path of at most {LONGEST} bytes, in UTF-8, without * ? [ ] and \\"
         )
     descriptor = os.open(folder, os.O_RDONLY)
     try:

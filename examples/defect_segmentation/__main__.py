@@ -49,11 +49,12 @@ def evaluate(
     material: Material, config: Config, console: Console
 ) -> tuple[dict[Loss, list[Inspection]], list[report.Score]]:
     """Trains and saves a detector for each loss; returns its inspections of the test pictures and its scores."""
+    folders = {loss: config.folder / f"{material.name}-{loss}-{config.seed}" for loss in LOSSES}
+    for folder in folders.values():  # before the training, which a name that is too long must not end
+        make_folder(folder, "pass another --runs or --name, or rename the folder of --data")
     inspections: dict[Loss, list[Inspection]] = {}
     scores = []
-    for loss in LOSSES:
-        folder = config.folder / f"{material.name}-{loss}-{config.seed}"
-        make_folder(folder)  # before the training, which must not be lost to a name that is too long
+    for loss, folder in folders.items():
         detector = train_detector(material, loss, config, console)
         detector.save(folder)
         inspections[loss] = [detector.inspect(test.pixels) for test in material.tests]

@@ -1,6 +1,7 @@
 """Tests the programs of defect segmentation, their scores and figures, and the messages of their errors."""
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -15,7 +16,9 @@ for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich",
 Image = pytest.importorskip("PIL.Image")
 
 from defect_inputs import untrained_network, wave, write
+from rich.console import Console
 
+from examples.defect_segmentation import __main__ as program
 from examples.defect_segmentation import data, detect, detector, figures, maps, painting, report
 from examples.defect_segmentation.config import Config
 
@@ -127,11 +130,50 @@ def untrained(tmp_path_factory):
     return folder
 
 
+def test_a_name_too_long_for_a_detector_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(program, "train_detector", None)
+    material = data.Material("n" * 250, [], [], [], [])
+    with pytest.raises(SystemExit, match=r"File name too long; pass .* or rename the folder of --data"):
+        program.evaluate(material, Config(runs=tmp_path), Console(quiet=True))
+
+
+@pytest.mark.parametrize("name", ["wood[1]", "a$b$_|c", os.fsdecode(b"bad\xff"), "two\nlines", ":smile:"])
+def test_tables_and_figures_show_any_name(tmp_path, name):
+    material, inspections = material_and_inspections(lambda mask: mask.astype(np.float32))
+    tests = [test._replace(defect=name) for test in material.tests]
+    material = material._replace(name=name, tests=tests)
+    config = Config(runs=tmp_path)
+    config.folder.mkdir()
+    console = Console(record=True, width=200, file=io.StringIO())
+    both = {"l2": inspections, "ssim": inspections}
+    scores = [score for loss in both for score in report.score(material, inspections, 0.5, loss, 0)]
+    console.print(report.write_scores(scores, config))
+    shown = {os.fsdecode(b"bad\xff"): r"bad\udcff", "two\nlines": r"two\nlines"}.get(name, name)
+    assert console.export_text().count(shown) == 6
+    assert (config.folder / "results.md").read_text(encoding="utf-8").count(shown.replace("|", "\\|")) == 6
+    figures.draw_material(material, both, tmp_path / "figure.png")
+    figures.draw_roc_curves({name: {"l2": figures.roc_points(tests, inspections)}}, tmp_path / "roc.png")
+
+
 def mark(run, *images, output):
     detect.main(detect.Options(run, images, output))
 
 
-def test_a_detector_loads_as_it_was_saved(untrained, tmp_path):
+@pytest.mark.parametrize("name", ["a[b]|c.png", os.fsdecode(b"bad\xff.png"), "two\nlines.png"])
+def test_the_rows_of_pictures_hold_their_names(untrained, tmp_path, capsys, name):
+    write(tmp_path / name, wave())
+    mark(untrained, tmp_path / name, tmp_path / f"absent-{name}", output=tmp_path / "out[1]")
+    with (tmp_path / "out[1]" / "defects.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == [str(tmp_path / name)]
+    printed = capsys.readouterr().out
+    shown = name.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+    assert f"absent-{shown}: " in printed
+    assert "out[1]/defects.csv" in printed
+
+
+@pytest.mark.parametrize("name", ["detector", "runs [v2]/wood[1]*-ssim-0", os.fsdecode(b"back\\slash\xff")])
+def test_a_detector_loads_as_it_was_saved(untrained, tmp_path, name):
+    tmp_path = tmp_path / name
     loaded = detector.load_detector(untrained)
     np.testing.assert_allclose(np.mean(loaded.inspect(wave()).residual > loaded.threshold), 0.1, atol=1e-3)
     loaded.save(tmp_path)

@@ -137,7 +137,7 @@ def test_a_home_folder_that_the_shell_left_is_expanded(config, tmp_path, monkeyp
 def test_a_path_that_orbax_misreads_is_refused_where_the_system_has_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(saving, "OPEN_FILES", tmp_path / "absent")
     for name, reason in (("a[ssim]", r"holds '\['"), ("a\\b", r"holds '\\\\'"), (BAD_BYTES, r"holds '\\udcff'")):
-        with pytest.raises(SystemExit, match=f"whose path {reason}; pass or rename it to a shorter path without"):
+        with pytest.raises(SystemExit, match=f"whose path {reason}; pass --runs and --name, or rename"):
             trained(tmp_path, name=name)
         assert list((tmp_path / name).iterdir()) == []
     with saving.plain_path(tmp_path / "plain name") as path:
