@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 
-from jaxssim._inputs import LAST
+from jaxssim._layout import LAST
 from jaxssim.conventions import Convention, Gaussian, Uniform
 
 if keras.backend.backend() != "jax":

@@ -4,30 +4,20 @@ A model that was compiled with them is saved by `model.save` and loaded by `kera
 program that loads the model imports this module first, which makes the classes known to Keras.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import keras
 
 from jaxssim import conventions
-from jaxssim._inputs import LAST
 from jaxssim._keras import ImageLoss, ImageMetric
+from jaxssim._layout import LAST
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_loss
-from jaxssim._ssim import dssim, ssim
+from jaxssim._ssim import ssim, ssim_loss
 from jaxssim.conventions import Convention
 
 __all__ = ["MSSSIM", "SSIM", "MSSSIMLoss", "SSIMLoss"]
-
-
-def _one_minus_ssim(x: Any, y: Any, **options: Any) -> jax.Array:
-    """Returns 1 - SSIM of each image, precise near 0."""
-    return 2 * dssim(x, y, **options)
-
-
-def _one_minus_ms_ssim(x: Any, y: Any, **options: Any) -> jax.Array:
-    """Returns 1 - MS-SSIM of each sample, precise near 0."""
-    return jax.vmap(lambda x, y: ms_ssim_loss(x, y, **options))(x, y)
 
 
 @keras.saving.register_keras_serializable("jaxssim")
@@ -57,7 +47,7 @@ class SSIMLoss(ImageLoss):
         0.3499, 0.2951
     """
 
-    values = staticmethod(_one_minus_ssim)
+    values = staticmethod(functools.partial(ssim_loss, reduction="none"))
 
     def __init__(
         self,
@@ -101,7 +91,7 @@ class MSSSIMLoss(ImageLoss):
         0.2379
     """
 
-    values = staticmethod(_one_minus_ms_ssim)
+    values = staticmethod(functools.partial(ms_ssim_loss, reduction="none"))
 
     def __init__(
         self,
