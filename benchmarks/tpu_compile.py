@@ -22,19 +22,13 @@ import jax
 import jax.numpy as jnp
 import measuring
 import numpy as np
+import without_tpu
 from jax import lax
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxssim
 
-WITHOUT_TPU = {
-    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    "JAX_PLATFORMS": "cpu",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # has no effect on the program; libtpu warns without it
-    "TPU_LOG_DIR": "disabled",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-}
 SCHEDULED = re.compile(r'"bundle_analysis_data":\{"estimated_cycles":"(\d+)"')
 ROUGH = re.compile(r'"window_config":\{[^{}]*"estimated_cycles":"(\d+)"')
 COLLECTIVE = re.compile(r" (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
@@ -121,34 +115,14 @@ def banded(n):
 def program(name, images):
     """Returns a function, the shapes of its replicated arguments, and the shapes of its sharded arguments."""
     if name == "training step":
-        return training_step()
+        step, state, batch = without_tpu.training_step()
+        return step, (state,), (batch,)
     pair = (jax.ShapeDtypeStruct((images, 256, 256, 3), jnp.float32),) * 2
     if name == "ms_ssim":
         return functools.partial(jaxssim.ms_ssim, data_range=1.0), (), pair
     name, _, gradient = name.partition(", ")
     function = formulations()[name]
     return jax.value_and_grad(lambda x, y: function(x, y).mean(), 1) if gradient else function, (), pair
-
-
-def training_step():
-    """Returns the autoencoder's training step as `program` does: replicated state, sharded batch of 32 patches."""
-    from flax import nnx
-
-    from examples.autoencoder import steps
-    from examples.autoencoder.config import Config
-    from examples.autoencoder.losses import loss_of
-
-    config = Config()
-    model, optimizer, _ = steps.initial_state(config)
-    structure, state = nnx.split((model, optimizer))
-
-    def step(state, batch):
-        model, optimizer = nnx.merge(structure, state)
-        loss = steps.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
-        return nnx.state((model, optimizer)), loss
-
-    batch = jax.ShapeDtypeStruct((config.batch_size, config.patch, config.patch, 3), jnp.uint8)
-    return step, (state,), (batch,)
 
 
 # Workers: libtpu reads its settings once per process, and its analysis may end the process.
@@ -200,7 +174,7 @@ def ask(point):
     """Returns the worker's answer; without the scheduled cycles where libtpu's analysis of them fails or hangs."""
     with tempfile.TemporaryDirectory() as folder:
         for flags in (f"--xla_jf_dump_static_llo_profile_to={folder}", ""):
-            environment = WITHOUT_TPU | {"LIBTPU_INIT_ARGS": flags}
+            environment = without_tpu.ENVIRONMENT | {"LIBTPU_INIT_ARGS": flags}
             worker = measuring.Worker([sys.executable, __file__, "--worker"], environment)
             patience = threading.Timer(TIMEOUT, worker.process.kill)
             patience.start()
@@ -226,7 +200,7 @@ def measure(options):
             if answer is not None:
                 rows.append({"topology": topology, "program": name, "images": images} | answer)
             print(topology, name, images, flush=True)
-    worker = measuring.Worker([sys.executable, __file__, "--worker"], WITHOUT_TPU | {"JAX_ENABLE_X64": "1"})
+    worker = measuring.Worker([sys.executable, __file__, "--worker"], without_tpu.ENVIRONMENT | {"JAX_ENABLE_X64": "1"})
     errors = {name: worker.ask("errors", name) for name in FORMULATIONS}
     worker.close()
     return {"rows": rows, "errors": errors}

@@ -11,6 +11,23 @@ from typing import Any, Literal, get_args
 import jax
 import numpy as np
 
+__all__ = [
+    "DM_PIX",
+    "KORNIA",
+    "OPENCV",
+    "PIQ",
+    "PYTORCH_MSSSIM",
+    "SKIMAGE",
+    "SKIMAGE_GAUSSIAN",
+    "TENSORFLOW",
+    "TORCHMETRICS",
+    "WANG2004",
+    "WANG_AUTODOWNSAMPLE",
+    "Convention",
+    "Gaussian",
+    "Uniform",
+]
+
 AxisTaps = tuple[float, ...]
 """The weights of a window along one axis: symmetric, odd in number, of sum 1."""
 Taps = tuple[AxisTaps, ...]

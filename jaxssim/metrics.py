@@ -11,6 +11,8 @@ from jax.typing import ArrayLike
 from jaxssim._core.numerics import two_sum
 from jaxssim._ssim import ssim
 
+__all__ = ["Average"]
+
 
 @jax.tree_util.register_pytree_node_class
 class Average:

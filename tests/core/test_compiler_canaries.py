@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import without_tpu
 from jax import export
 from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -36,13 +37,8 @@ import jaxssim
 from jaxssim import Convention, Gaussian
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT_TPU = {
-    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    "JAX_PLATFORMS": "cpu",
-    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # has no effect on the program; libtpu warns without it
-    "TPU_LOG_DIR": "disabled",
-    "TPU_WORKER_HOSTNAMES": "localhost",
+WITHOUT_TPU = without_tpu.ENVIRONMENT | {
+    "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "tests", "benchmarks"))
 }
 COLLECTIVE = re.compile(r" = (\S.*?) (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 IMAGES = jax.ShapeDtypeStruct((8, 48, 48, 3), np.float32)
@@ -206,26 +202,6 @@ def test_four_cpus_send_nothing_in_a_loop_over_tiles(name):
     assert sent == {}, f"{name} sends {sent}: the loop must run over rows, with the whole batch inside"
 
 
-def training_step():
-    """Returns the training step of a small autoencoder, its state, and the number of its parameters."""
-    from flax import nnx
-
-    from examples.autoencoder import steps
-    from examples.autoencoder.config import Config
-    from examples.autoencoder.losses import loss_of
-
-    config = Config(width=16)
-    model, optimizer, _ = steps.initial_state(config)
-    structure, state = nnx.split((model, optimizer))
-
-    def step(state, batch):
-        model, optimizer = nnx.merge(structure, state)
-        loss = steps.train_step(model, optimizer, batch, loss_of(config), np.float32(np.nan))
-        return nnx.state((model, optimizer)), loss
-
-    return step, state, sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-
-
 def compile_for_tpu(topology):
     """Prints as JSON what each program sends, and the number of parameters of the training step."""
     from jax.experimental import topologies
@@ -233,9 +209,20 @@ def compile_for_tpu(topology):
     devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
     mesh = Mesh(np.asarray(devices), ("batch",))
     values = {name: count_sent(mesh, FUNCTIONS[name], IMAGES, IMAGES) for name in ("ssim", "ms_ssim", "gradient")}
-    step, state, parameters = training_step()
-    values["training"] = count_sent(mesh, step, jax.ShapeDtypeStruct((8, 32, 32, 3), np.uint8), whole=(state,))
-    print(json.dumps([values, parameters]))
+    step, state, batch = without_tpu.training_step(width=16, batch_size=8, patch=32)
+    values["training"] = count_sent(mesh, step, batch, whole=(state,))
+    print(json.dumps([values, count_parameters(width=16)]))
+
+
+def count_parameters(**options):
+    """Returns the number of parameters of the autoencoder of a configuration."""
+    from flax import nnx
+
+    from examples.autoencoder.config import Config
+    from examples.autoencoder.model import Autoencoder
+
+    model = nnx.eval_shape(lambda: Autoencoder(Config(**options), nnx.Rngs(0)))
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
 @slow
