@@ -9,6 +9,7 @@ affinity propagation, and scores the clusters against the true labels where thes
 import dataclasses
 import json
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,14 +26,14 @@ from sklearn.cluster import AffinityPropagation, SpectralClustering
 from sklearn.metrics import homogeneity_completeness_v_measure, silhouette_score
 
 import jaxssim
+from examples.notices import print_report
 from examples.progress import open_console, say
+from jaxssim._pictures import SUFFIXES, Report, Unreadable, list_pictures, read, show_name, to_rgb, to_uint8
 
 Metric = Literal["mse", "ssim", "ms_ssim", "cw_ssim"]
 Matrix = npt.NDArray[np.float64]
 Assignment = npt.NDArray[np.integer[Any]]  # the cluster number of each image
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what pillow raises for a bad file
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "moon", "rocket")
 SCORE_NAMES = ("silhou-\nette", "homo-\ngeneity", "complete-\nness", "V-\nmeasure")
 COLUMNS = 7  # thumbnails in a row of a contact sheet
@@ -55,6 +56,8 @@ class Options:
     affinity propagation finds."""
     size: tuple[int, int] = (640, 480)
     """The width and height to which every image is resized."""
+    data_range: float | None = None
+    """The value of white in images of 16 bits or floats, where the file does not say it for certain."""
     color: bool = False
     """Compare the images in colour; by default in grey."""
     seed: int = 0
@@ -115,44 +118,49 @@ def variants(image: Image.Image, size: tuple[int, int], rng: np.random.Generator
     }
 
 
-def load_folder(folder: Path, labels: Path | None, size: tuple[int, int]) -> Dataset:
-    """Reads the images of a folder, without its subfolders, and resizes them."""
-    if not folder.is_dir():
-        raise SystemExit(f"{folder} is not a folder; pass a folder of images")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-    if len(paths) < 3:
-        suffixes = ", ".join(sorted(SUFFIXES))
-        raise SystemExit(f"{folder} holds {len(paths)} images ({suffixes}); pass a folder of at least 3")
-    names = [path.name for path in paths]
-    true_labels = None if labels is None else read_labels(labels, names)
-    return Dataset(names, [read_image(path, size) for path in paths], true_labels)
+def load_folder(options: Options) -> Dataset:
+    """Reads the images of the folder, without its subfolders, and resizes them; prints what was left out."""
+    folder = options.folder
+    if folder is None or not folder.is_dir():
+        raise SystemExit(f"{show_name(folder or '')} is not a folder; pass a folder of images")
+    files, unreadable = list_pictures(folder, subfolders=False)
+    names, images, report = [], [], Report(unreadable)
+    for path in files:
+        try:
+            picture = read(path, data_range=options.data_range)
+        except Unreadable as error:
+            report.unreadable.append(error)
+            continue
+        report.add(path, picture.notes)
+        names.append(path.name)
+        pixels = np.ascontiguousarray(to_rgb(to_uint8(picture.pixels, picture.data_range)))
+        images.append(Image.fromarray(pixels).resize(options.size, Image.Resampling.LANCZOS))
+    print_report(report, Console())
+    if len(images) < 3:
+        found = f"{len(images)} images and {len(report.unreadable)} unreadable ones ({', '.join(SUFFIXES)})"
+        raise SystemExit(f"{show_name(folder)} holds {found}; pass a folder of at least 3")
+    closed = {one.path.name for one in report.unreadable}
+    return Dataset(names, images, None if options.labels is None else read_labels(options.labels, names, closed))
 
 
-def read_image(path: Path, size: tuple[int, int]) -> Image.Image:
-    """Reads an image file as RGB, rotates it as its EXIF data says, and resizes it by Lanczos' filter."""
-    try:
-        with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):  # pillow does not scale 16 bits to 8
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    except UNREADABLE as error:
-        raise SystemExit(f"cannot read {path} as an image: {error}; repair or remove the file") from error
-
-
-def read_labels(path: Path, names: list[str]) -> list[int]:
-    """Returns the label of each image from a JSON file, which must name these images and no others."""
+def read_labels(path: Path, names: list[str], unreadable: Set[str]) -> list[int]:
+    """Returns the label of each image from a JSON file, which must name these images; unreadable ones may be named."""
     try:
         labels = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SystemExit(f"cannot read the labels {path}: {error}") from error
     if not isinstance(labels, dict) or not all(type(label) is int for label in labels.values()):
         raise SystemExit(f'{path} must hold one object that maps file names to integers: {{"{names[0]}": 0, ...}}')
-    if missing := set(names) - set(labels):
-        raise SystemExit(f"{path} has no label for {', '.join(sorted(missing))}; add one for each image of the folder")
-    if unknown := set(labels) - set(names):
-        raise SystemExit(f"{path} has labels for {', '.join(sorted(unknown))}, which the folder lacks; remove them")
+    if missing := show_names(set(names) - set(labels)):
+        raise SystemExit(f"{path} has no label for {missing}; add one for each image of the folder")
+    if unknown := show_names(set(labels) - set(names) - unreadable):
+        raise SystemExit(f"{path} has labels for {unknown}, which the folder lacks; remove them")
     return [labels[name] for name in names]
+
+
+def show_names(names: Set[str]) -> str:
+    """Returns names in order, separated by commas."""
+    return ", ".join(map(show_name, sorted(names)))
 
 
 def compare(images: list[Image.Image], metric: Metric, color: bool) -> Comparison:
@@ -228,7 +236,7 @@ def named_thumbnail(name: str, image: Image.Image) -> npt.NDArray[np.uint8]:
     small = ImageOps.contain(image, (CELL_WIDTH - 8, CELL_WIDTH))
     cell = Image.new("RGB", (CELL_WIDTH, small.height + LINE_HEIGHT), WHITE)
     cell.paste(small, (4, 0))
-    ImageDraw.Draw(cell).text((4, small.height), name[:28], "black", font_size=13)
+    ImageDraw.Draw(cell).text((4, small.height), show_name(name, "utf-8")[:28], "black", font_size=13)
     return np.asarray(cell)
 
 
@@ -247,7 +255,7 @@ def load_dataset(options: Options) -> Dataset:
         raise SystemExit(f"--size needs a width and a height of at least 16, got {options.size}; pass --size 640 480")
     if options.folder is None:
         return variants_of_photographs(options.size, options.seed)
-    return load_folder(options.folder, options.labels, options.size)
+    return load_folder(options)
 
 
 def choose_count(dataset: Dataset, clusters: int | None) -> int | None:

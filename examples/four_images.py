@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 from matplotlib.figure import Figure
-from PIL import Image
 from rich import box
 from rich.table import Table
+from rich.text import Text
 from skimage.color import hsv2rgb, rgb2hsv
 from skimage.data import astronaut
 from skimage.metrics import structural_similarity
@@ -27,9 +27,11 @@ from skimage.util import img_as_ubyte, random_noise
 
 import jaxssim
 from examples.progress import open_console, say
+from jaxssim._pictures import Unreadable, read, show_name, to_rgb, to_uint8
 from jaxssim.conventions import SKIMAGE, TENSORFLOW
 
 Picture = npt.NDArray[np.uint8]
+WINDOW = 11  # pixels
 ITSELF, NOISE, OVERLAYS, VALUE = "1 itself", "2 salt and pepper", "3 grey overlays", "4 value + 30"
 # Top, left, bottom and right edge of each overlay, as fractions of the picture's height and width.
 RECTANGLES = ((0.08, 0.08, 0.38, 0.48), (0.55, 0.04, 0.85, 0.30), (0.34, 0.62, 0.74, 0.90))
@@ -85,17 +87,21 @@ CLAIMS = (
 )
 
 
-def load_picture(path: Path | None) -> Picture:
-    """Reads a picture file as (height, width, 3); returns scikit-image's astronaut if `path` is None."""
+def load_picture(path: Path | None, data_range: float | None = None) -> Picture:
+    """Reads a picture file as (height, width, 3), in 8 bits; returns scikit-image's astronaut if `path` is None."""
     if path is None:
         return astronaut()
     try:
-        image: Image.Image = Image.open(path)
-        if image.mode.startswith("I;16"):  # pillow does not scale 16 bits to 8
-            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-        return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise SystemExit(f"cannot read {path} as a picture: {error}") from error
+        picture = read(path, data_range=data_range)
+    except Unreadable as error:
+        raise SystemExit(f"cannot read {show_name(path)} as a picture: {error.reason}") from error
+    height, width, _ = picture.pixels.shape
+    if min(height, width) < WINDOW:
+        needed = f"smaller than SSIM's window; pass at least {WINDOW}x{WINDOW} pixels"
+        raise SystemExit(f"{show_name(path)} is {width}x{height}, {needed}")
+    for note in picture.notes:
+        print(Text(f"{show_name(path)}: {note}", style="yellow"))
+    return to_rgb(to_uint8(picture.pixels, picture.data_range))
 
 
 def add_overlays(picture: Picture) -> Picture:
@@ -206,7 +212,10 @@ def draw(pictures: dict[str, Picture], scores: dict[str, Scores]) -> Figure:
 
 
 def main(
-    picture: tyro.conf.Positional[Path | None] = None, output: Path = Path("runs/four_images.png"), seed: int = 0
+    picture: tyro.conf.Positional[Path | None] = None,
+    output: Path = Path("runs/four_images.png"),
+    seed: int = 0,
+    data_range: float | None = None,
 ) -> None:
     """Compare a picture with three distorted versions of itself by MSE, PSNR and SSIM.
 
@@ -214,8 +223,9 @@ def main(
         picture: A picture file; scikit-image's astronaut by default.
         output: Where the figure is written, as PNG.
         seed: The seed of the salt-and-pepper noise.
+        data_range: The value of white in a picture of 16 bits or floats that does not say it for certain.
     """
-    pictures = distort(load_picture(picture), seed)
+    pictures = distort(load_picture(picture, data_range), seed)
     scores = {name: compare(pictures[ITSELF], distorted) for name, distorted in pictures.items()}
     console = open_console()
     console.print(score_table(scores), claim_table(scores), summarize(scores))

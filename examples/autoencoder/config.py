@@ -33,6 +33,9 @@ class Config:
     data: Path | None = None
     """The images: a folder of image files, searched recursively; an .npy or .npz file; a folder of idx files (MNIST,
     Fashion-MNIST); or cifar-10-binary.tar.gz. Default: the photographs that ship with scikit-image."""
+    data_range: float | None = None
+    """Value of white in images of 16 bits or floats, such as 4095 for 12 bits in files of 16. Default: what the file
+    says, 65535 for uint16 and 1 for floats; where that is in doubt, the image is left out and named."""
     augment: Augment = "all"
     """How training patches vary besides random cropping. all: rotated, flipped, colour channels permuted, darkened;
     useful for few images. flips: flipped from left to right. crops: not at all, for images with one right orientation,
@@ -105,6 +108,8 @@ class Config:
         for field in POSITIVE:
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+        if self.data_range is not None and not self.data_range > 0:
+            raise ValueError(f"data_range must be positive, got {self.data_range}; pass the value of white")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive, got {self.clip}; omit it to leave gradients unclipped")
         if not self.plateau_factor < 1:

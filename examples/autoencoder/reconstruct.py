@@ -5,7 +5,7 @@ network reconstructs each tile, and the tiles are blended so that no seam remain
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,12 @@ import tyro
 from PIL import Image
 
 import jaxssim
-from examples.autoencoder.images import READ_ERRORS, Unreadable, image_files, read_image, reason
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.runs import load_run
 from examples.blending import blend_tiles
+from examples.notices import print_report
 from examples.progress import open_console, say
+from jaxssim._pictures import Picture, Report, Unreadable, list_pictures, read, show_name, to_rgb
 
 BATCH = 64  # tiles that pass through the network at once
 SSIM_WINDOW = 11  # pixels; smaller images have no SSIM
@@ -41,25 +42,38 @@ class Options:
     """Folder for scores.csv, images/ and ssim_maps/. Default: RUN/reconstructed."""
     export: bool = False
     """Write the network, for any batch size, to RUN/model.stablehlo, which jax.export reads."""
+    data_range: float | None = None
+    """Value of white in images of 16 bits or floats, where the file does not say it for certain."""
 
 
 def main(options: Options) -> None:
     """Exports the network and reconstructs the images, as the options say."""
-    paths = [path for image in options.images for path in (image_files(image) if image.is_dir() else [image])]
-    if not (paths or options.export):
-        raise SystemExit("there are no images to reconstruct; pass image files or folders of them, or --export")
+    paths, unreadable = list_images(options.images)
+    report = Report(unreadable)
     console = open_console()
+    if not (paths or options.export):
+        print_report(report, console)
+        raise SystemExit("there are no images to reconstruct; pass image files or folders of them, or --export")
     config, model = load_run(options.run)
     if options.export:
         (options.run / "model.stablehlo").write_bytes(export(model, config.patch))
         say(console, options.run / "model.stablehlo")
     if paths:
         output = options.output or options.run / "reconstructed"
-        unreadable = reconstruct_files(jax.jit(lambda tiles: model(tiles)), config.patch, paths, output)
-        if unreadable:
-            files = ", ".join(map(str, unreadable))
-            say(console, f"{len(unreadable)} unreadable: {files}", style="yellow")
+        network = jax.jit(lambda tiles: model(tiles))
+        reconstruct_files(network, config.patch, paths, output, report, options.data_range)
         say(console, output / "scores.csv")
+    print_report(report, console)
+
+
+def list_images(images: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
+    """Returns the image files among paths to files and folders, and what cannot be opened."""
+    paths, unreadable = [], []
+    for image in images:
+        found, closed = list_pictures(image) if image.is_dir() else ([image], [])
+        paths += found
+        unreadable += closed
+    return paths, unreadable
 
 
 def export(model: Autoencoder, patch: int) -> bytes:
@@ -72,7 +86,9 @@ def export(model: Autoencoder, patch: int) -> bytes:
     return bytes(exporter(jax.ShapeDtypeStruct(shape, jnp.float32)).serialize())
 
 
-def reconstruct_files(network: Network, patch: int, paths: list[Path], output: Path) -> list[Unreadable]:
+def reconstruct_files(
+    network: Network, patch: int, paths: list[Path], output: Path, report: Report, data_range: float | None = None
+) -> None:
     """Writes the reconstruction and the SSIM map of each image, and a table of all scores.
 
     Args:
@@ -80,30 +96,41 @@ def reconstruct_files(network: Network, patch: int, paths: list[Path], output: P
       patch: the height and width of a tile in pixels.
       paths: the image files.
       output: the folder to write to.
-
-    Returns:
-      The files that are no images.
+      report: takes the files that are no images, and the notes of the others.
+      data_range: the value of white, where a file does not say it for certain.
     """
-    unreadable = []
     for folder in ("images", "ssim_maps"):
         (output / folder).mkdir(parents=True, exist_ok=True)
-    with (output / "scores.csv").open("w", newline="") as file:
+    with (output / "scores.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(("file", "name", "height", "width", "ssim", "psnr", "mse"))
+        table.writerow(("file", "name", "height", "width", "ssim", "psnr", "mse", "notes"))
         for path, name in zip(paths, unique_names(paths), strict=True):
             try:
-                original = read_image(path, smallest=1)
-            except READ_ERRORS as error:
-                unreadable.append(Unreadable(path, reason(error)))
+                picture = read(path, data_range=data_range)
+            except Unreadable as error:
+                report.unreadable.append(error)
                 continue
-            reconstructed = reconstruct_image(network, original.astype(np.float32) / 255, patch)
-            reconstructed = np.rint(255 * reconstructed.clip(0, 1)).astype(np.uint8)
-            Image.fromarray(reconstructed).save(output / "images" / f"{name}.png")
-            table.writerow((path, name, *original.shape[:2], *scores(original, reconstructed)))
-            if min(original.shape[:2]) >= SSIM_WINDOW:
-                ssim_map = jaxssim.ssim_map(original, reconstructed).mean(-1)
-                matplotlib.image.imsave(output / "ssim_maps" / f"{name}.png", ssim_map, cmap="magma", vmin=0, vmax=1)
-    return unreadable
+            report.add(path, picture.notes)
+            row = reconstruct_picture(network, patch, picture, output, name)
+            table.writerow((show_name(path, "utf-8"), show_name(name, "utf-8"), *row))
+
+
+def reconstruct_picture(
+    network: Network, patch: int, picture: Picture, output: Path, name: str
+) -> tuple[int, int, float, float, float, str]:
+    """Writes the reconstruction of a picture and its SSIM map; returns its size, its scores and its notes."""
+    original = to_rgb(picture.pixels).astype(np.float32) / np.float32(picture.data_range)
+    rounded = np.rint(255 * reconstruct_image(network, original, patch).clip(0, 1)).astype(np.uint8)
+    Image.fromarray(rounded).save(output / "images" / f"{name}.png")
+    reconstructed = rounded.astype(np.float32) / 255
+    notes = list(picture.notes)
+    if min(original.shape[:2]) < SSIM_WINDOW:
+        notes.append(f"no SSIM: smaller than its window of {SSIM_WINDOW}x{SSIM_WINDOW} pixels")
+    else:
+        ssim_map = jaxssim.ssim_map(original, reconstructed, data_range=1.0).mean(-1)
+        matplotlib.image.imsave(output / "ssim_maps" / f"{name}.png", ssim_map, cmap="magma", vmin=0, vmax=1)
+    height, width = original.shape[:2]
+    return height, width, *scores(original, reconstructed), "; ".join(notes)
 
 
 def unique_names(paths: list[Path]) -> list[str]:
@@ -115,12 +142,12 @@ def unique_names(paths: list[Path]) -> list[str]:
 
 
 def scores(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Computes SSIM, PSNR, and the MSE of values in [0, 1], of two uint8 images.
+    """Computes SSIM, PSNR and MSE of two float32 images in [0, 1].
 
     SSIM is NaN where the image is smaller than its window.
     """
-    ssim = float(jaxssim.ssim(x, y)) if min(x.shape[:2]) >= SSIM_WINDOW else np.nan
-    return ssim, float(jaxssim.psnr(x, y)), float(jaxssim.mse(x, y)) / 255**2
+    ssim = float(jaxssim.ssim(x, y, data_range=1.0)) if min(x.shape[:2]) >= SSIM_WINDOW else np.nan
+    return ssim, float(jaxssim.psnr(x, y, data_range=1.0)), float(jaxssim.mse(x, y))
 
 
 def reconstruct_image(network: Network, image: np.ndarray, tile: int) -> np.ndarray:

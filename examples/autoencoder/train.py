@@ -22,7 +22,7 @@ from examples.autoencoder.losses import Loss, check_patch_size, loss_of
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
-from examples.progress import say
+from examples.notices import print_report
 from examples.saving import make_folder, save_parameters
 
 
@@ -48,9 +48,7 @@ def train(config: Config, console: Console) -> Run:
     make_folder(config.folder)
     mesh = parallel.device_mesh(config.batch_size)
     images = load_images(config)
-    if images.unreadable:
-        files = ", ".join(map(str, images.unreadable))
-        say(console, f"{len(images.unreadable)} unreadable: {files}", style="yellow")
+    print_report(images.report, console)
     patches = test_patches(images.test, config.patch)
     batches = training_batches(images.training, config, jax.process_index(), jax.process_count())
     state = initial_state(config)

@@ -17,6 +17,7 @@ from examples.defect_segmentation.data import Material, load_materials
 from examples.defect_segmentation.detector import Detector
 from examples.defect_segmentation.maps import Inspection, choose_threshold, inspect
 from examples.defect_segmentation.training import train
+from examples.notices import print_report
 from examples.progress import open_console, progress_bar, say
 from examples.saving import make_folder
 
@@ -30,8 +31,7 @@ def main(config: Config) -> None:
     for seed in range(config.seed, config.seed + config.seeds):
         seed_config = dataclasses.replace(config, seed=seed)
         for material in load_materials(seed_config):
-            if material.skipped:
-                say(console, f"{len(material.skipped)} skipped:", *material.skipped, style="yellow")
+            print_report(material.report, console)
             inspections, new_scores = evaluate(material, seed_config, console)
             scores += new_scores
             if seed == config.seed and new_scores:

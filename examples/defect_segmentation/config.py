@@ -41,6 +41,8 @@ class Config:
     90 degrees."""
     resize: int | None = None
     """Resize each picture of DATA to this shortest side in pixels; the paper resizes MVTec AD to 256."""
+    data_range: float | None = None
+    """Value of white in pictures of 16 bits or floats, where the file does not say it for certain."""
     held_out: float = 0.2
     """Fraction of the good pictures of a folder that is not used for training."""
 
@@ -62,6 +64,8 @@ class Config:
             raise ValueError(f"stride must be between 1 and the window's 128 pixels, got {self.stride}; pass 32")
         if self.resize is not None and self.resize < 128:
             raise ValueError(f"resize must be at least the window's 128 pixels, got {self.resize}; pass 256")
+        if self.data_range is not None and not self.data_range > 0:
+            raise ValueError(f"data_range must be positive, got {self.data_range}; pass the value of white")
         for field in ("held_out", "false_positives"):
             if not 0 < getattr(self, field) < 1:
                 raise ValueError(f"{field} must be between 0 and 1, got {getattr(self, field)}")

@@ -12,7 +12,8 @@ from skimage import data
 from examples.defect_segmentation.config import Config
 from examples.defect_segmentation.model import WINDOW
 from examples.defect_segmentation.painting import DEFECTS, paint
-from examples.defect_segmentation.picture_files import SUFFIXES, UNREADABLE, read_folder, read_grey, to_array
+from examples.defect_segmentation.picture_files import read_folder
+from jaxssim._pictures import SUFFIXES, Report, Unreadable, read, show_name, to_grey
 
 TEXTURES = ("brick", "grass", "gravel")
 TRAINING_COLUMNS = 320  # of a texture's 512 columns; the columns to their right are not used for training
@@ -34,7 +35,7 @@ class Material(NamedTuple):
     training: list[np.ndarray]
     validation: list[np.ndarray]  # good pictures, not used for training, that determine the threshold
     tests: list[TestPicture]
-    skipped: list[str]  # one message for each file that cannot be used
+    report: Report  # the files that cannot be used, and the notes of the others
 
 
 def load_materials(config: Config) -> list[Material]:
@@ -55,27 +56,23 @@ def load_texture(name: str, config: Config) -> Material:
     texture, other = (getattr(data, TEXTURES[i % len(TEXTURES)])() for i in (index, index + 1))
     upper, lower = np.split(texture[:, TRAINING_COLUMNS:], 2)
     backgrounds = [random_crop(lower, TEST_SIDE, rng) for _ in range(config.painted)]
-    return Material(name, [texture[:, :TRAINING_COLUMNS]], [upper], paint_all(backgrounds, other, rng), [])
+    return Material(name, [texture[:, :TRAINING_COLUMNS]], [upper], paint_all(backgrounds, other, rng), Report())
 
 
 def load_category(folder: Path, config: Config) -> Material:
     """Loads a category that has the layout of MVTec AD."""
-    good = folder / "train" / "good"
-    pictures, skipped = read_folder(good, config.resize)
+    good, report = folder / "train" / "good", Report()
+    pictures = [*read_folder(good, config.resize, config.data_range, report).values()]
     if len(pictures) < 2:
-        raise SystemExit(f"{good} holds {len(pictures)} usable pictures{describe(skipped)}; at least 2 are needed")
+        raise SystemExit(
+            f"{show_name(good)} holds {len(pictures)} usable pictures{describe(report)}; at least 2 are needed"
+        )
     validation, training = hold_out(pictures, config)
     tests = []
-    for path in sorted((folder / "test").glob("*/*")):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        try:
-            pixels = to_array(read_grey(path), config.resize)
-        except UNREADABLE as error:
-            skipped.append(f"{path}: {error}")
-            continue
-        tests.append(TestPicture(path.parent.name, pixels, read_mask(path, pixels.shape)))
-    return Material(folder.resolve().name, training, validation, tests, skipped)
+    for defect in sorted(path for path in (folder / "test").glob("*") if path.is_dir()):
+        found = read_folder(defect, config.resize, config.data_range, report, subfolders=False)
+        tests += [TestPicture(defect.name, pixels, read_mask(path, pixels.shape)) for path, pixels in found.items()]
+    return Material(folder.resolve().name, training, validation, tests, report)
 
 
 def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -84,26 +81,34 @@ def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if defect == "good":
         return np.zeros(shape, bool)
     mask = path.parents[2] / "ground_truth" / defect / f"{path.stem}_mask.png"
+    names = f"{show_name(path)} has no mask: {show_name(mask)}"
     if not mask.is_file():
-        raise SystemExit(f"{path} has no mask: {mask} is missing; add the mask or remove the picture")
-    with Image.open(mask) as opened:
-        return np.asarray(opened.convert("L").resize((shape[1], shape[0]), Image.Resampling.NEAREST)) > 0
+        raise SystemExit(f"{names} is missing; add the mask or remove the picture")
+    try:
+        picture = read(mask, data_range=65535)  # all that is not black counts, whatever white is
+    except Unreadable as error:
+        raise SystemExit(f"{names} cannot be read: {error.reason}; repair the mask or remove the picture") from error
+    if any("transparent" in note for note in picture.notes):
+        raise SystemExit(f"{names} is transparent; save it without alpha, white where the defect is")
+    marked = Image.fromarray(to_grey(picture.pixels) > 0)
+    return np.asarray(marked.resize((shape[1], shape[0]), Image.Resampling.NEAREST))
 
 
 def load_good_pictures(folder: Path, config: Config) -> Material:
     """Loads a folder of good pictures; half of the held-out pictures is for validation, half gets painted defects."""
-    pictures, skipped = read_folder(folder, config.resize)
+    report = Report()
+    pictures = [*read_folder(folder, config.resize, config.data_range, report).values()]
     if len(pictures) < 3:
         raise SystemExit(
-            f"--data {folder} holds {len(pictures)} usable pictures{describe(skipped)}; pass a folder of at least 3 "
-            f"({', '.join(sorted(SUFFIXES))}; subfolders are searched too) or a folder that contains train/good"
+            f"--data {show_name(folder)} holds {len(pictures)} usable pictures{describe(report)}; pass a folder of at "
+            f"least 3 ({', '.join(SUFFIXES)}; subfolders are searched too) or a folder that contains train/good"
         )
     held_out, training = hold_out(pictures, config, least=2)
     half = len(held_out) // 2
     validation, clean = held_out[:half], held_out[half:]
     backgrounds = [clean[i % len(clean)] for i in range(config.painted)]
     tests = paint_all(backgrounds, data.gravel(), np.random.default_rng(config.seed))
-    return Material(folder.resolve().name, training, validation, tests, skipped)
+    return Material(folder.resolve().name, training, validation, tests, report)
 
 
 def hold_out(pictures: list[np.ndarray], config: Config, least: int = 1) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -113,9 +118,9 @@ def hold_out(pictures: list[np.ndarray], config: Config, least: int = 1) -> tupl
     return [pictures[i] for i in order[:count]], [pictures[i] for i in order[count:]]
 
 
-def describe(skipped: list[str]) -> str:
-    """Returns the part of an error message that names the skipped files."""
-    return f", {len(skipped)} were skipped ({'; '.join(skipped)})" if skipped else ""
+def describe(report: Report) -> str:
+    """Returns the part of an error message that names the files left out."""
+    return f", {'; '.join(report.lines())}" if report.unreadable else ""
 
 
 def paint_all(backgrounds: Sequence[np.ndarray], other: np.ndarray, rng: np.random.Generator) -> list[TestPicture]:

@@ -17,8 +17,10 @@ from PIL import Image
 from tyro.conf import Positional
 
 from examples.defect_segmentation.detector import Detector, load_detector
-from examples.defect_segmentation.picture_files import UNREADABLE, read_grey, to_array
+from examples.defect_segmentation.picture_files import read_grey, to_array
+from examples.notices import print_report
 from examples.progress import open_console, say
+from jaxssim._pictures import Report, Unreadable, show_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Options:
     """Pictures, at least as large as the network's window of 128x128 pixels."""
     output: Path = Path("detected")
     """Folder for the masks, the overlays and defects.csv."""
+    data_range: float | None = None
+    """Value of white in pictures of 16 bits or floats, where the file does not say it for certain."""
 
 
 def main(options: Options) -> None:
@@ -39,17 +43,16 @@ def main(options: Options) -> None:
     detector = load_detector(options.run)
     check_names_differ(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
-    rows, skipped = [], []
+    rows, report = [], Report()
     for path in options.images:
         try:
-            image = read_grey(path)
-            picture = to_array(image, detector.resize)
-        except UNREADABLE as error:
-            skipped.append(f"{path}: {error}")
+            image = read_grey(path, options.data_range, report)
+            picture = to_array(path, image, detector.resize)
+        except Unreadable as error:
+            report.unreadable.append(error)
             continue
-        rows.append({"image": str(path), **mark(detector, image, picture, options.output / path.stem)})
-    if skipped:
-        say(console, f"{len(skipped)} of {len(options.images)} skipped:", *skipped, style="yellow")
+        rows.append({"image": show_name(path, "utf-8"), **mark(detector, image, picture, options.output / path.stem)})
+    print_report(report, console)
     if not rows:
         raise SystemExit("none of IMAGES can be used; pass pictures of at least 128x128 pixels")
     write_csv(rows, options.output / "defects.csv")
@@ -60,28 +63,30 @@ def check_names_differ(paths: tuple[Path, ...]) -> None:
     """Raises SystemExit if the output files of two pictures would have the same name."""
     repeated = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
     if repeated:
-        raise SystemExit(f"IMAGES contains several pictures named {', '.join(repeated)}; pass them in separate calls")
+        names = ", ".join(map(show_name, repeated))
+        raise SystemExit(f"IMAGES contains several pictures named {names}; pass them in separate calls")
 
 
-def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path) -> dict[str, int | float]:
+def mark(detector: Detector, image: np.ndarray, picture: np.ndarray, stem: Path) -> dict[str, int | float]:
     """Writes STEM_mask.png and STEM_overlay.png; returns the picture's row of the CSV file.
 
     Args:
         detector: The trained network.
-        image: The picture as it was read.
+        image: The picture as it was read, (height, width) of uint8.
         picture: Its pixels at the size that the network needs.
         stem: The beginning of the paths of both files.
     """
     residual = detector.inspect(picture).residual
-    marked = Image.fromarray(residual > detector.threshold).resize(image.size, Image.Resampling.NEAREST)
+    height, width = image.shape
+    marked = Image.fromarray(residual > detector.threshold).resize((width, height), Image.Resampling.NEAREST)
     marked.convert("L").save(stem.with_name(f"{stem.name}_mask.png"))
     mask = np.asarray(marked)
-    overlay = np.asarray(image.convert("RGB")).copy()
+    overlay = np.stack([image] * 3, axis=-1)
     overlay[mask] = overlay[mask] // 2 + np.asarray((127, 0, 0), np.uint8)
     Image.fromarray(overlay).save(stem.with_name(f"{stem.name}_overlay.png"))
     return {
-        "width": image.width,
-        "height": image.height,
+        "width": width,
+        "height": height,
         "defective_pixels": int(mask.sum()),
         "defective_share": round(float(mask.mean()), 6),
         "largest_residual": round(float(residual.max()), 6),
@@ -91,7 +96,7 @@ def mark(detector: Detector, image: Image.Image, picture: np.ndarray, stem: Path
 
 def write_csv(rows: list[dict[str, str | int | float]], path: Path) -> None:
     """Writes rows, which all have the same keys, under a header."""
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # any name, as it is
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

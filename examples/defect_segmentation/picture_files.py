@@ -3,55 +3,56 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from examples.defect_segmentation.model import WINDOW
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-# What pillow, `read_grey` and `to_array` raise for a file that cannot be used.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+from jaxssim._pictures import Report, Unreadable, drop_doubles, list_pictures, read, to_grey, to_uint8
 
 
-def read_folder(folder: Path, shortest_side: int | None) -> tuple[list[np.ndarray], list[str]]:
-    """Reads every picture below a folder.
+def read_folder(
+    folder: Path, shortest_side: int | None, data_range: float | None, report: Report, *, subfolders: bool = True
+) -> dict[Path, np.ndarray]:
+    """Reads every picture of a folder once, however many links reach it.
 
-    Returns the pictures, (height, width) of uint8, and a message for each file that cannot be used.
+    Returns the pictures, (height, width) of uint8, by their files. `report` takes the files that cannot be used.
     """
-    pictures, skipped = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()):
+    listing = list_pictures(folder, subfolders=subfolders)
+    files, doubles = drop_doubles(listing.files)
+    report.unreadable += listing.unreadable
+    for path in doubles:
+        report.add(path, ["another link to a file that is read already, left out"])
+    pictures = {}
+    for path in files:
         try:
-            pictures.append(to_array(read_grey(path), shortest_side))
-        except UNREADABLE as error:
-            skipped.append(f"{path}: {error}")
-    return pictures, skipped
+            pictures[path] = to_array(path, read_grey(path, data_range, report), shortest_side)
+        except Unreadable as error:
+            report.unreadable.append(error)
+    return pictures
 
 
-def read_grey(path: Path) -> Image.Image:
-    """Reads a picture file as 8-bit grey, rotates it as its EXIF data says, and puts white behind transparency."""
-    with Image.open(path) as opened:
-        image: Image.Image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I;16"):  # pillow does not scale 16 bits to 8
-            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-        if image.mode in ("F", "I"):
-            raise ValueError("the file does not say which value is white; convert it to 8 or 16 bits")
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        return image.convert("L")
+def read_grey(path: Path, data_range: float | None, report: Report) -> np.ndarray:
+    """Reads a picture file as grey (height, width) of uint8; `report` takes the notes.
+
+    Raises Unreadable if the file is no picture.
+    """
+    picture = read(path, data_range=data_range)
+    report.add(path, picture.notes)
+    return to_uint8(to_grey(picture.pixels), picture.data_range)
 
 
-def to_array(image: Image.Image, shortest_side: int | None) -> np.ndarray:
-    """Returns the pixels of an image, (height, width), resized to `shortest_side` if given.
+def to_array(path: Path, pixels: np.ndarray, shortest_side: int | None) -> np.ndarray:
+    """Returns a picture (height, width), resized to `shortest_side` if given.
 
-    Raises ValueError if the image is smaller than the network's window.
+    Raises Unreadable if the picture is smaller than the network's window.
     """
     if shortest_side is not None:
-        scale = shortest_side / min(image.size)
-        size = [max(shortest_side, round(side * scale)) for side in image.size]
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    if min(image.size) < WINDOW:
-        size_text = "x".join(map(str, image.size))
-        raise ValueError(
-            f"{size_text} is smaller than the network's window of {WINDOW}x{WINDOW}; train with --resize {WINDOW}"
+        scale = shortest_side / min(pixels.shape)
+        height, width = (max(shortest_side, round(side * scale)) for side in pixels.shape)
+        pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    height, width = pixels.shape
+    if min(height, width) < WINDOW:
+        raise Unreadable(
+            path,
+            f"{width}x{height} is smaller than the network's window of {WINDOW}x{WINDOW}; train with --resize {WINDOW}",
         )
-    return np.asarray(image)
+    return pixels

@@ -37,10 +37,10 @@ Pillow alone reads most kinds; the extra `pictures` installs the rest. HEIC is r
 the extra leaves it out, because its wheels hold an encoder under the GPL.
 """
 
-from jaxssim._pictures.folders import SUFFIXES, Listing, list_pictures
+from jaxssim._pictures.folders import SUFFIXES, Listing, drop_doubles, list_pictures
 from jaxssim._pictures.names import show_name
 from jaxssim._pictures.picture import Picture, Unreadable, to_grey, to_rgb, to_uint8
-from jaxssim._pictures.reading import read
+from jaxssim._pictures.reading import doubt_16_bits, read
 from jaxssim._pictures.report import Report
 
 __all__ = [
@@ -49,6 +49,8 @@ __all__ = [
     "Picture",
     "Report",
     "Unreadable",
+    "doubt_16_bits",
+    "drop_doubles",
     "list_pictures",
     "read",
     "show_name",

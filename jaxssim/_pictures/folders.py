@@ -55,6 +55,15 @@ def list_pictures(folder: Path, *, subfolders: bool = True) -> Listing:
     return listing
 
 
+def drop_doubles(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Divides files into one path of each, and the further paths on which links reach it."""
+    first: dict[str, Path] = {}
+    for path in files:
+        first.setdefault(os.path.realpath(path), path)
+    kept = set(first.values())
+    return list(first.values()), [path for path in files if path not in kept]
+
+
 def add_file(path: Path, listing: Listing) -> None:
     """Adds a file with a picture's suffix to a listing, or the reason why it cannot be read."""
     if path.suffix.lower() in SUFFIXES:

@@ -6,7 +6,7 @@ from PIL import Image
 from jaxssim._pictures.colours import convert_profile
 from jaxssim._pictures.samples import Samples
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "AVIF", "JPEG2000")
 GREY = ("1", "L", "LA", "La")
 
 

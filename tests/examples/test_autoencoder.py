@@ -68,7 +68,7 @@ def test_a_folder_of_mixed_images_is_read(folder):
     config = Config(data=folder)
     loaded = images.load_images(config)
     assert (len(loaded.training), len(loaded.test)) == (4, 1)
-    assert [unreadable.path.name for unreadable in loaded.unreadable] == ["broken.png", "text.jpg"]
+    assert [unreadable.path.name for unreadable in loaded.report.unreadable] == ["broken.png", "text.jpg"]
     for image in loaded.training + loaded.test:
         assert image.dtype == np.uint8
         assert min(image.shape[:2]) >= config.patch
@@ -90,25 +90,30 @@ def test_transparency_16_bit_values_and_orientation_are_handled(tmp_path):
     clear = np.zeros((64, 64, 4), np.uint8)
     clear[:, 32:] = (200, 100, 50, 255)
     Image.fromarray(clear).save(tmp_path / "clear.png")
-    image = images.read_image(tmp_path / "clear.png", 64)
+    image, notes = images.read_image(tmp_path / "clear.png", 64, None)
+    assert "laid over white" in notes[0]
     assert (image[:, :32] == 255).all()
     assert (image[:, 32:] == (200, 100, 50)).all()
     deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "deep.png", 64)[..., 0], deep // 257)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "deep.png", 64, None)[0][..., 0], np.rint(deep / 257))
     turned = Image.fromarray(smooth(64, 80))
     exif = turned.getexif()
     exif[0x0112] = 6  # rotated by a quarter turn
     turned.save(tmp_path / "turned.png", exif=exif)
-    assert images.read_image(tmp_path / "turned.png", 64).shape == (80, 64, 3)
+    assert images.read_image(tmp_path / "turned.png", 64, None)[0].shape == (80, 64, 3)
 
 
-def test_images_without_a_defined_white_are_refused(tmp_path):
+def test_images_without_a_certain_white_are_refused_unless_it_is_given(tmp_path):
     for name in "ab":
         Image.fromarray(smooth(64, 64)).save(tmp_path / f"{name}.png")
-    Image.fromarray(np.random.default_rng(0).random((64, 64), np.float32)).save(tmp_path / "float.tiff")
+    floats = np.linspace(0, 200, 64 * 64, dtype=np.float32).reshape(64, 64)
+    Image.fromarray(floats).save(tmp_path / "float.tiff")
     loaded = images.load_images(Config(data=tmp_path))
-    assert [unreadable.path.name for unreadable in loaded.unreadable] == ["float.tiff"]
+    assert [unreadable.path.name for unreadable in loaded.report.unreadable] == ["float.tiff"]
+    loaded = images.load_images(Config(data=tmp_path, data_range=255))
+    assert not loaded.report.unreadable
+    assert any(np.array_equal(image[..., 0], np.rint(floats)) for image in loaded.training + loaded.test)
     with pytest.raises(SystemExit, match="is not a folder"):
         images.load_images(Config(data=tmp_path / "nowhere"))
 

@@ -240,7 +240,7 @@ def test_grey_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path,
     exif = Image.Exif()
     exif[0x0112] = 6  # viewers rotate the image clockwise
     rotated.save(tmp_path / "d.PNG", exif=exif)
-    dataset = cluster_images.load_folder(tmp_path, None, SIZE)
+    dataset = cluster_images.load_folder(Options(tmp_path, size=SIZE))
     assert dataset.names == ["a.png", "b.png", "c.png", "d.PNG"]
     assert dataset.labels is None
     for image in dataset.images:
@@ -251,9 +251,28 @@ def test_grey_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path,
 def test_resizing_averages(tmp_path):
     """A fine checkerboard becomes grey when it shrinks, not black or white."""
     checkerboard = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(checkerboard).save(tmp_path / "checkerboard.png")
-    shrunk = cluster_images.read_image(tmp_path / "checkerboard.png", (64, 64))
-    np.testing.assert_allclose(np.asarray(shrunk), 127.5, atol=3)
+    for name in "abc":
+        Image.fromarray(checkerboard).save(tmp_path / f"{name}.png")
+    for shrunk in cluster_images.load_folder(Options(tmp_path, size=(64, 64))).images:
+        np.testing.assert_allclose(np.asarray(shrunk), 127.5, atol=3)
+
+
+def test_unreadable_images_are_named_and_left_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    names = ["a.png", "two\nlines.png", os.fsdecode(b"\xe9 [bold].png")]
+    for name in names:
+        scene(0, 0, (64, 64)).save(tmp_path / name)
+    (tmp_path / "broken [red].png").write_bytes(b"words")
+    labels = dict.fromkeys([*names, "broken [red].png"], 0)
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    dataset = cluster_images.load_folder(Options(tmp_path, labels=tmp_path / "labels.json", size=(32, 32)))
+    assert sorted(dataset.names) == sorted(names)
+    assert dataset.labels == [0, 0, 0]
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == [f"1 unreadable: {tmp_path / 'broken [red].png'} (not an image)"]
+    cluster_images.contact_sheet(dataset, np.array([0, 0, 1]), "title")
+    cluster_images.write_results(dataset, np.eye(3), np.array([0, 0, 1]), "title", tmp_path / "out")
+    assert json.loads((tmp_path / "out.json").read_text()).keys() == set(names)
 
 
 def test_a_contact_sheet_shows_each_cluster_in_rows_of_its_own():
@@ -308,8 +327,8 @@ def bad_inputs(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (("missing",), r"missing is not a folder; pass a folder of images"),
-        (("two",), r"two holds 2 images .*; pass a folder of at least 3"),
-        (("broken",), r"cannot read .*1\.png as an image: .*; repair or remove the file"),
+        (("two",), r"two holds 2 images and 0 unreadable ones .*; pass a folder of at least 3"),
+        (("broken",), r"broken holds 2 images and 1 unreadable ones"),
         (("three", "--labels", "missing.json"), r"cannot read the labels .*missing\.json: "),
         (("three", "--labels", "text.json"), r"cannot read the labels .*text\.json: "),
         (("three", "--labels", "list.json"), r'list\.json must hold one object .* integers: {"0\.png": 0'),

@@ -12,8 +12,9 @@ from skimage import data as skimage_data
 
 from examples.defect_segmentation import data, painting
 from examples.defect_segmentation.config import Config
-from examples.defect_segmentation.picture_files import read_grey, to_array
+from examples.defect_segmentation.picture_files import read_grey
 from examples.defect_segmentation.report import defects
+from jaxssim._pictures import Report, Unreadable
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_the_default_is_three_textures_whose_tests_depend_on_the_seed():
 
 def test_a_category_of_mvtec_loads_with_its_masks(mvtec):
     (tile,) = data.load_materials(Config(data=mvtec))
-    assert (tile.name, len(tile.training), len(tile.validation), tile.skipped) == ("tile", 4, 1, [])
+    assert (tile.name, len(tile.training), len(tile.validation), tile.report.lines()) == ("tile", 4, 1, [])
     good = sorted([*tile.training, *tile.validation], key=lambda picture: picture.tobytes())
     written = sorted((wave(130, 140, i) for i in range(5)), key=lambda picture: picture.tobytes())
     np.testing.assert_array_equal(np.stack(good), np.stack(written))
@@ -160,11 +161,11 @@ def test_a_folder_of_good_pictures_is_split_and_gets_painted_defects(tmp_path):
     shapes = [{picture.shape for picture in part} for part in (material.training, material.validation)]
     assert len(backgrounds) == 2
     assert set.union(backgrounds, *shapes) == {(128 + i, 140) for i in range(10)}
-    assert len(material.skipped) == 2
-    assert "small.png: 200x100 is smaller than the network's window of 128x128" in material.skipped[1]
-    assert "broken.jpg" in material.skipped[0]
+    broken, small = map(str, material.report.unreadable)
+    assert "small.png (200x100 is smaller than the network's window of 128x128" in small
+    assert "broken.jpg (not an image)" in broken
     (enlarged,) = data.load_materials(Config(data=tmp_path, resize=128))
-    assert len(enlarged.skipped) == 1
+    assert len(enlarged.report.unreadable) == 1
     assert all(min(picture.shape) == 128 for picture in enlarged.training)
 
 
@@ -183,17 +184,25 @@ def test_folders_with_too_few_pictures_are_errors(tmp_path):
 # Files and batches.
 
 
-def test_16_bits_become_8(tmp_path):
+def grey(path, data_range=None):
+    return read_grey(path, data_range, Report())
+
+
+def test_16_bits_become_8_rounded(tmp_path):
     deep = np.linspace(0, 65535, 128 * 128).reshape(128, 128).astype(np.uint16)
     write(tmp_path / "deep.png", deep)
-    np.testing.assert_array_equal(read_grey(tmp_path / "deep.png"), deep // 257)
+    np.testing.assert_array_equal(grey(tmp_path / "deep.png"), np.rint(deep / 257))
+    write(tmp_path / "12.png", deep >> 4)
+    with pytest.raises(Unreadable, match="at most 12 of its 16 bits"):
+        grey(tmp_path / "12.png")
+    np.testing.assert_array_equal(grey(tmp_path / "12.png", 4095), np.rint((deep >> 4) * (255 / 4095)))
 
 
 def test_transparency_becomes_white(tmp_path):
     transparent = np.zeros((128, 128, 4), np.uint8)
     transparent[:, 64:] = (90, 90, 90, 255)
     write(tmp_path / "transparent.png", transparent)
-    pixels = np.asarray(read_grey(tmp_path / "transparent.png"))
+    pixels = grey(tmp_path / "transparent.png")
     assert (pixels[:, :64] == 255).all()
     assert (pixels[:, 64:] == 90).all()
 
@@ -203,7 +212,25 @@ def test_pictures_are_rotated_as_their_exif_data_says(tmp_path):
     exif = rotated.getexif()
     exif[0x0112] = 6  # rotate by 90 degrees
     rotated.save(tmp_path / "rotated.png", exif=exif)
-    assert to_array(read_grey(tmp_path / "rotated.png"), None).shape == (150, 128)
+    assert grey(tmp_path / "rotated.png").shape == (150, 128)
+
+
+def test_masks_of_every_kind_are_read_or_refused(mvtec):
+    path = mvtec / "ground_truth" / "oil" / "002_mask.png"
+    truth = np.asarray(Image.open(path)) > 0
+
+    def read_mask():
+        return data.read_mask(mvtec / "test" / "oil" / "002.png", truth.shape)
+
+    for mask in (truth, truth.astype(np.uint8), truth.astype(np.uint16), np.dstack([255 * truth.astype(np.uint8)] * 3)):
+        write(path, mask)
+        np.testing.assert_array_equal(read_mask(), truth)
+    write(path, np.dstack([255 * truth.astype(np.uint8)] * 4))
+    with pytest.raises(SystemExit, match=r"002_mask\.png is transparent; save it without alpha"):
+        read_mask()
+    path.write_text("words")
+    with pytest.raises(SystemExit, match=r"002_mask\.png cannot be read: not an image; repair the mask"):
+        read_mask()
 
 
 @pytest.mark.parametrize(("kind", "variants"), [("none", 1), ("flip", 4), ("rotate", 8)])

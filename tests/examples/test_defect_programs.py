@@ -196,7 +196,7 @@ def test_detect_writes_masks_overlays_and_a_table(untrained, tmp_path, capsys, m
 
 def assert_pictures_are_marked(printed, expected, spoiled, output):
     """Asserts that two pictures were marked and three were skipped with a reason."""
-    assert "3 of 5 skipped" in printed
+    assert "3 unreadable" in printed
     for words in ("broken.png", "missing.png", "60x60 is smaller than the network's window of 128x128"):
         assert words in printed
     with (output / "defects.csv").open() as file:
@@ -251,7 +251,7 @@ def test_the_training_program_leaves_every_file(trained):
     folder, done = trained
     assert done.returncode == 0, done.stderr
     output = folder / "runs" / "defects"
-    assert "1 skipped" in done.stdout
+    assert "1 unreadable" in done.stdout
     assert "broken.png" in done.stdout
     scores = json.loads((output / "scores.json").read_text())
     keys = [(one["defect"], one["loss"], one["seed"]) for one in scores]

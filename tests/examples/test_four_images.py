@@ -88,14 +88,37 @@ def test_the_program_names_a_missing_or_unreadable_picture(tmp_path, content):
     assert not (tmp_path / "figure.png").exists()
 
 
-def test_grey_transparent_and_16_bit_pictures_become_rgb(tmp_path, grey_file):
+def test_grey_transparent_turned_and_deep_pictures_become_rgb(tmp_path, grey_file, capsys):
     grey = np.asarray(Image.open(grey_file))
-    Image.fromarray(grey).convert("RGBA").save(tmp_path / "transparent.png")
+    Image.fromarray(grey).convert("RGBA").save(tmp_path / "opaque.png")
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    for path in (grey_file, tmp_path / "transparent.png", tmp_path / "deep.png"):
+    Image.fromarray(grey / np.float32(255)).save(tmp_path / "float.tif")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # viewers rotate the picture clockwise
+    Image.fromarray(np.rot90(grey).copy()).save(tmp_path / "turned.png", exif=exif)
+    names = ("opaque.png", "deep.png", "float.tif", "turned.png")
+    for path in (grey_file, *(tmp_path / name for name in names)):
         picture = four_images.load_picture(path)
         assert (picture.shape, picture.dtype) == ((48, 60, 3), np.uint8)
         np.testing.assert_array_equal(picture[..., 0], grey)
+    assert "white is taken to be 1" in " ".join(capsys.readouterr().out.split())
+    Image.fromarray(grey.astype(np.uint16)).save(tmp_path / "dark.png")
+    with pytest.raises(SystemExit, match="at most 12 of its 16 bits"):
+        four_images.load_picture(tmp_path / "dark.png")
+    np.testing.assert_array_equal(four_images.load_picture(tmp_path / "dark.png", 255)[..., 0], grey)
+
+
+def test_hidden_colours_do_not_count(tmp_path):
+    hidden = np.random.default_rng(0).integers(0, 256, (20, 20, 4), np.uint8)
+    hidden[..., 3] = 0
+    Image.fromarray(hidden).save(tmp_path / "hidden.png")
+    assert (four_images.load_picture(tmp_path / "hidden.png") == 255).all()
+
+
+def test_a_picture_smaller_than_the_window_is_refused(tmp_path):
+    Image.new("L", (1, 1)).save(tmp_path / "one.png")
+    with pytest.raises(SystemExit, match=r"one\.png is 1x1, smaller than SSIM's window; pass at least 11x11 pixels"):
+        four_images.load_picture(tmp_path / "one.png")
 
 
 def test_each_distortion_changes_the_pixels_that_it_names(pictures):

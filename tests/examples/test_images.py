@@ -6,8 +6,6 @@ import os
 import pickle
 import struct
 import tarfile
-import warnings
-import zlib
 
 import numpy as np
 import pytest
@@ -50,62 +48,45 @@ def write_cifar(path, images, batches=5, suffix=".bin"):
             archive.addfile(member, io.BytesIO(b"".join(records)))
 
 
-def png_claiming(width, height):
-    """Returns a PNG of a few bytes whose header claims a larger image."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
-    )
-
-
 def test_unreadable_files_are_listed_with_the_reason(tmp_path):
     for i in range(3):
         Image.fromarray(noise(64, 64, 3)).save(tmp_path / f"{i}.png")
-    whole = io.BytesIO()
-    Image.fromarray(noise(64, 64, 3)).save(whole, "JPEG")
-    (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[:1000])
     (tmp_path / "cut.png").write_bytes((tmp_path / "0.png").read_bytes()[:-500])
-    (tmp_path / "bomb.png").write_bytes(png_claiming(50_000, 50_000))
-    (tmp_path / "smaller-bomb.png").write_bytes(png_claiming(10_000, 10_000))
     Image.fromarray(noise(1, 200_000)).save(tmp_path / "thread.png")
     (tmp_path / "text.png").write_text("words")
-    (tmp_path / "drawing.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n")
-    (tmp_path / "empty.gif").touch()
+    (tmp_path / "camera.nef").touch()
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere")
     (tmp_path / "labels.csv").write_text("ignored")
     loaded = images.load_images(Config(data=tmp_path))
     assert len(loaded.training) + len(loaded.test) == 3
-    reasons = {unreadable.path.name: unreadable.reason for unreadable in loaded.unreadable}
-    assert reasons.keys() == {
-        *("cut.jpg", "cut.png", "bomb.png", "smaller-bomb.png", "thread.png", "text.png", "drawing.png", "empty.gif")
-    }
-    assert "truncated" in reasons["cut.jpg"]
+    reasons = {unreadable.path.name: unreadable.reason for unreadable in loaded.report.unreadable}
+    assert reasons.keys() == {"cut.png", "thread.png", "text.png", "camera.nef", "broken.png"}
     assert "truncated" in reasons["cut.png"]
-    assert "2500000000 pixels" in reasons["bomb.png"]
-    assert "100000000 pixels" in reasons["smaller-bomb.png"]
     assert "so narrow" in reasons["thread.png"]
-    assert reasons["text.png"] == reasons["drawing.png"] == reasons["empty.gif"] == "not an image"
-    assert str(loaded.unreadable[0]) == f"{tmp_path / 'bomb.png'} ({reasons['bomb.png']})"
+    assert reasons["text.png"] == "not an image"
+    assert loaded.report.lines()[0].startswith(f"5 unreadable: {tmp_path / 'broken.png'} (a broken link")
 
 
-@pytest.mark.parametrize("action", ["error", "ignore"])
-def test_a_decompression_bomb_is_refused_under_any_warning_filter(tmp_path, action):
-    (tmp_path / "bomb.png").write_bytes(png_claiming(10_000, 10_000))
-    with warnings.catch_warnings():
-        warnings.simplefilter(action)
-        with pytest.raises(Image.DecompressionBombWarning):
-            images.read_image(tmp_path / "bomb.png", 64)
+def test_a_file_that_links_reach_twice_is_read_once(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(5):
+        Image.fromarray(noise(64, 64, 3)).save(folder / f"{i}.png")
+    (folder / "again").symlink_to(folder)
+    (folder / "5.png").symlink_to(folder / "0.png")
+    loaded = images.load_images(Config(data=folder))
+    assert len({image.tobytes() for image in loaded.training + loaded.test}) == 5
+    assert len(loaded.training + loaded.test) == 5
+    assert loaded.report.notes == {"another link to a file that is read already, left out": [folder / "5.png"]}
 
 
 def test_files_of_every_image_suffix_are_read(tmp_path):
-    for suffix in sorted(images.SUFFIXES - {".pfm"}):
+    written = [suffix for suffix in images.SUFFIXES if suffix in Image.registered_extensions() and suffix != ".pfm"]
+    for suffix in written:
         Image.fromarray(noise(64, 64)).save(tmp_path / f"grey{suffix.upper()}")
     loaded = images.load_images(Config(data=tmp_path))
-    assert not loaded.unreadable
-    assert len(loaded.training) + len(loaded.test) == len(images.SUFFIXES) - 1 > 10
+    assert not loaded.report.unreadable
+    assert len(loaded.training) + len(loaded.test) == len(written) > 10
 
 
 @pytest.mark.parametrize("shape", [(10, 64, 64), (10, 64, 64, 1), (10, 65, 70, 3)])
@@ -140,6 +121,41 @@ def test_npz_arrays_named_test_are_the_test_images(tmp_path):
     assert equal_in_any_order(loaded.training + loaded.test, np.concatenate([training, testing]))
 
 
+@pytest.mark.parametrize("others", [("masks",), ("y_train", "train_labels"), ("segMasks", "test_masks", "depth")])
+def test_npz_arrays_of_masks_and_labels_are_not_images(tmp_path, others):
+    truth = noise(6, 64, 64)
+    np.savez(tmp_path / "x.npz", images=truth, **{name: noise(6, 64, 64) for name in others})
+    loaded = images.load_images(Config(data=tmp_path / "x.npz"))
+    assert equal_in_any_order(loaded.training + loaded.test, truth)
+    assert [note.split()[2] for note in loaded.report.notes] == list(others)
+
+
+def test_names_of_npz_arrays_are_matched_by_words(tmp_path):
+    parts = {name: noise(2, 64, 64) for name in ("latest", "contest", "attestation", "Xtrain")}
+    np.savez(tmp_path / "x.npz", **parts)
+    loaded = arrays.read_numpy(tmp_path / "x.npz")
+    assert (len(loaded.training), loaded.test, loaded.notes) == (4, [], [])
+    for name in ("test", "x_test", "testImages", "X_TEST", "images-test2"):
+        np.savez(tmp_path / "x.npz", train=parts["latest"], **{name: parts["contest"]})
+        loaded = arrays.read_numpy(tmp_path / "x.npz")
+        np.testing.assert_array_equal(loaded.test, [parts["contest"]])
+
+
+def test_16_bit_arrays_are_rounded_and_12_bits_need_their_range(tmp_path):
+    path = tmp_path / "x.npy"
+    deep = np.arange(65536, dtype=np.uint16).reshape(2, 128, 256)
+    np.save(path, deep)
+    loaded = np.stack(arrays.read_images(path).training)[..., 0]
+    np.testing.assert_array_equal(loaded, np.rint(deep / 257))
+    np.save(path, deep >> 4)
+    with pytest.raises(SystemExit, match="at most 12 of its 16 bits"):
+        arrays.read_images(path)
+    loaded = np.stack(arrays.read_images(path, 4095).training)[..., 0]
+    np.testing.assert_array_equal(loaded, np.rint((deep >> 4) * (255 / 4095)))
+    np.save(path, (deep / 300).astype(np.float32))
+    assert arrays.read_images(path, 255.0).training[1].max() == round(65535 / 300)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx_files_are_read(tmp_path, suffix):
     training, testing = noise(6, 28, 28), noise(3, 28, 28)
@@ -149,7 +165,7 @@ def test_idx_files_are_read(tmp_path, suffix):
     loaded = images.load_images(Config(data=tmp_path, patch=28, block=7))
     assert equal_in_any_order(loaded.training, training)
     assert equal_in_any_order(loaded.test, testing)
-    assert not loaded.unreadable
+    assert not loaded.report.lines()
 
 
 def test_the_binary_archive_of_cifar_10_is_read(tmp_path):
@@ -243,7 +259,7 @@ def test_bad_data_is_refused_with_the_reason(tmp_path, monkeypatch, name, write,
 
 def test_uint8_arrays_are_not_copied(tmp_path):
     np.save(tmp_path / "images.npy", noise(5, 64, 64))
-    training, _ = arrays.read_images(tmp_path / "images.npy")
+    training = arrays.read_images(tmp_path / "images.npy").training
     assert all(image.strides[2] == 0 for image in training)
     assert isinstance(arrays.read_numpy(tmp_path / "images.npy").training[0], np.memmap)
 

@@ -131,7 +131,7 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
     assert "text [b].png (not an image)" in done.stdout
     with (output / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["file", "name", "height", "width", "ssim", "psnr", "mse"]
+    assert list(rows[0]) == ["file", "name", "height", "width", "ssim", "psnr", "mse", "notes"]
     assert [row["file"] for row in rows] == [str(tmp_path / name) for name in sizes]
     for row, size in zip(rows, sizes.values(), strict=True):
         original, reconstructed = (
@@ -146,6 +146,7 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
         ssim_map = output / "ssim_maps" / f"{row['name']}.png"
         if min(size) < 11:
             assert row["ssim"] == "nan"
+            assert row["notes"] == "no SSIM: smaller than its window of 11x11 pixels"
             assert not ssim_map.exists()
             continue
         options = dict(gaussian_weights=True, use_sample_covariance=False, channel_axis=-1, data_range=255, full=True)
@@ -168,6 +169,26 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
     with np.load(tmp_path / "outputs.npz") as outputs:
         np.testing.assert_allclose(outputs["three"], truth, atol=1e-5)
         np.testing.assert_allclose(outputs["one"], truth[1:2], atol=1e-5)
+
+
+def test_every_picture_has_scores_or_a_reason(tmp_path):
+    """A network that returns its tiles reconstructs each file up to rounding to 8 bits, whatever its depth and name."""
+    deep = np.random.default_rng(0).integers(0, 65536, (12, 20)).astype(np.uint16)
+    names = {"deep.png": deep, "one\npixel.png": noise(1, 1), os.fsdecode(b"\xe9 [bold].png"): noise(3, 40, 3)}
+    for name, pixels in names.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    paths = [tmp_path / name for name in names]
+    report = reconstruct.Report()
+    reconstruct.reconstruct_files(lambda tiles: tiles, 8, [*paths, tmp_path / "none.png"], tmp_path / "out", report)
+    assert [error.reason for error in report.unreadable] == ["No such file or directory"]
+    with (tmp_path / "out" / "scores.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in rows] == ["deep.png", r"one\npixel.png", r"\xe9 [bold].png"]
+    for row, path in zip(rows, paths, strict=True):
+        assert (row["ssim"] == "nan") == ("no SSIM: smaller than its window of 11x11 pixels" in row["notes"])
+        assert (tmp_path / "out" / "images" / path.name).exists()
+    error = np.mean((deep / 65535 - np.rint(deep / 257) / 255) ** 2)
+    assert float(rows[0]["mse"]) == pytest.approx(error, rel=1e-3)
 
 
 def test_a_command_without_images_is_refused(tmp_path):
