@@ -93,9 +93,8 @@ def exact_values(case):
 
 def against_matlab(folder):
     """Yields the errors of each metric over all pairs for which the MATLAB code gives a real value."""
-    from PIL import Image
-
     import jaxssim
+    from jaxssim._pictures import read
 
     shrinking = jaxssim.conventions.WANG_AUTODOWNSAMPLE
     metrics = {
@@ -110,7 +109,7 @@ def against_matlab(folder):
         errors = []
         for pair in json.loads((folder / "values.json").read_text()):
             if pair.get(key) is not None:
-                x, y = (np.asarray(Image.open(folder / pair[name])) for name in ("reference", "distorted"))
+                x, y = (read(folder / pair[name]).pixels[..., 0] for name in ("reference", "distorted"))
                 errors.append(abs(float(metric(x, y, channel_axis=None)) - pair[key]))
         yield line(f"MATLAB, {key}", errors)
 

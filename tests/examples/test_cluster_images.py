@@ -257,24 +257,6 @@ def test_resizing_averages(tmp_path):
         np.testing.assert_allclose(np.asarray(shrunk), 127.5, atol=3)
 
 
-def test_unreadable_images_are_named_and_left_out(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "500")
-    names = ["a.png", "two\nlines.png", os.fsdecode(b"\xe9 [bold].png")]
-    for name in names:
-        scene(0, 0, (64, 64)).save(tmp_path / name)
-    (tmp_path / "broken [red].png").write_bytes(b"words")
-    labels = dict.fromkeys([*names, "broken [red].png"], 0)
-    (tmp_path / "labels.json").write_text(json.dumps(labels))
-    dataset = cluster_images.load_folder(Options(tmp_path, labels=tmp_path / "labels.json", size=(32, 32)))
-    assert sorted(dataset.names) == sorted(names)
-    assert dataset.labels == [0, 0, 0]
-    printed = capsys.readouterr().out
-    assert printed.splitlines() == [f"1 unreadable: {tmp_path / 'broken [red].png'} (not an image)"]
-    cluster_images.contact_sheet(dataset, np.array([0, 0, 1]), "title")
-    cluster_images.write_results(dataset, np.eye(3), np.array([0, 0, 1]), "title", tmp_path / "out")
-    assert json.loads((tmp_path / "out.json").read_text()).keys() == set(names)
-
-
 def test_a_contact_sheet_shows_each_cluster_in_rows_of_its_own():
     red, blue = (255, 0, 0), (0, 0, 255)
     assignment = np.array([4, 1, *[4] * 8])

@@ -67,19 +67,6 @@ def test_unreadable_files_are_listed_with_the_reason(tmp_path):
     assert loaded.report.lines()[0].startswith(f"5 unreadable: {tmp_path / 'broken.png'} (a broken link")
 
 
-def test_a_file_that_links_reach_twice_is_read_once(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for i in range(5):
-        Image.fromarray(noise(64, 64, 3)).save(folder / f"{i}.png")
-    (folder / "again").symlink_to(folder)
-    (folder / "5.png").symlink_to(folder / "0.png")
-    loaded = images.load_images(Config(data=folder))
-    assert len({image.tobytes() for image in loaded.training + loaded.test}) == 5
-    assert len(loaded.training + loaded.test) == 5
-    assert loaded.report.notes == {"another link to a file that is read already, left out": [folder / "5.png"]}
-
-
 def test_files_of_every_image_suffix_are_read(tmp_path):
     written = [suffix for suffix in images.SUFFIXES if suffix in Image.registered_extensions() and suffix != ".pfm"]
     for suffix in written:
@@ -119,41 +106,6 @@ def test_npz_arrays_named_test_are_the_test_images(tmp_path):
     loaded = images.load_images(Config(data=tmp_path / "one.npz", test_fraction=0.5))
     assert len(loaded.training) == len(loaded.test) == 5
     assert equal_in_any_order(loaded.training + loaded.test, np.concatenate([training, testing]))
-
-
-@pytest.mark.parametrize("others", [("masks",), ("y_train", "train_labels"), ("segMasks", "test_masks", "depth")])
-def test_npz_arrays_of_masks_and_labels_are_not_images(tmp_path, others):
-    truth = noise(6, 64, 64)
-    np.savez(tmp_path / "x.npz", images=truth, **{name: noise(6, 64, 64) for name in others})
-    loaded = images.load_images(Config(data=tmp_path / "x.npz"))
-    assert equal_in_any_order(loaded.training + loaded.test, truth)
-    assert [note.split()[2] for note in loaded.report.notes] == list(others)
-
-
-def test_names_of_npz_arrays_are_matched_by_words(tmp_path):
-    parts = {name: noise(2, 64, 64) for name in ("latest", "contest", "attestation", "Xtrain")}
-    np.savez(tmp_path / "x.npz", **parts)
-    loaded = arrays.read_numpy(tmp_path / "x.npz")
-    assert (len(loaded.training), loaded.test, loaded.notes) == (4, [], [])
-    for name in ("test", "x_test", "testImages", "X_TEST", "images-test2"):
-        np.savez(tmp_path / "x.npz", train=parts["latest"], **{name: parts["contest"]})
-        loaded = arrays.read_numpy(tmp_path / "x.npz")
-        np.testing.assert_array_equal(loaded.test, [parts["contest"]])
-
-
-def test_16_bit_arrays_are_rounded_and_12_bits_need_their_range(tmp_path):
-    path = tmp_path / "x.npy"
-    deep = np.arange(65536, dtype=np.uint16).reshape(2, 128, 256)
-    np.save(path, deep)
-    loaded = np.stack(arrays.read_images(path).training)[..., 0]
-    np.testing.assert_array_equal(loaded, np.rint(deep / 257))
-    np.save(path, deep >> 4)
-    with pytest.raises(SystemExit, match="at most 12 of its 16 bits"):
-        arrays.read_images(path)
-    loaded = np.stack(arrays.read_images(path, 4095).training)[..., 0]
-    np.testing.assert_array_equal(loaded, np.rint((deep >> 4) * (255 / 4095)))
-    np.save(path, (deep / 300).astype(np.float32))
-    assert arrays.read_images(path, 255.0).training[1].max() == round(65535 / 300)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
