@@ -21,9 +21,10 @@ depth, and it rounds. A file that cannot be read right raises `Unreadable` with 
 | AVIF, HEIC, JPEG 2000 of 9 to 16 bits | uint16, 2^bits - 1 | needs imagecodecs; HEIC needs pillow-heif |
 | transparency: alpha, palette, one colour | | laid over white, the colours of hidden pixels do not count: a note |
 | EXIF, TIFF or AVIF orientation | | turned upright |
-| several frames, pages or pictures (GIF, APNG, TIFF, MPO) | | the first one: a note gives their number |
+| TIFF whose first page is a volume | | `Unreadable` |
+| several frames, pages or pictures (GIF, APNG, WebP, AVIF, TIFF, MPO) | | the first one: a note gives their number |
 | ICC profile other than sRGB | | converted to sRGB: a note; 16 bits need imagecodecs |
-| gamma or primaries of a PNG, Adobe RGB by EXIF alone | | left as they are: a note |
+| gamma, primaries, HDR (PQ, HLG) of PNG or AVIF; Adobe RGB by EXIF | | left as they are: a note |
 | CMYK | uint8, 255 | by its ICC profile, or else by the plain formula: a note |
 | palette; L*a*b* | uint8, 255 | RGB; sRGB: a note |
 | more channels than colours and alpha | | left out: a note |

@@ -1,6 +1,7 @@
 """Converts colours to sRGB by their ICC profile, and lays transparent pictures over white."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxssim._pictures.samples import Samples
 
 SRGB_GAMMA = 1 / 2.2  # as PNG files give it
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # white, red, green, blue: x and y of each
+SRGB_CODES = (1, 2, 6, 13)  # of BT.709, unspecified, BT.601, and sRGB
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 GREY_FLAGS = FLAGS | ImageCms.Flags.NOOPTIMIZE  # the table that replaces a grey curve is off by up to 7 of 255
@@ -80,9 +82,10 @@ def transform_uint16(colours: np.ndarray, white: float, profile: bytes) -> np.nd
     return np.rint(converted[..., : colours.shape[2]] * (white / 65535)).astype(np.uint16)
 
 
-def name_colour_space(image: Image.Image, notes: list[str]) -> None:
+def name_colour_space(image: Image.Image, header: bytes, notes: list[str]) -> None:
     """Notes a gamma, primaries or Adobe RGB named without an ICC profile; the colours stay as they are."""
     info = image.info
+    name_code_points(image.format, header, notes)
     if "icc_profile" in info or "srgb" in info:
         return
     gamma, primaries = info.get("gamma"), info.get("chromaticity")
@@ -92,6 +95,17 @@ def name_colour_space(image: Image.Image, notes: list[str]) -> None:
         notes.append("primaries other than sRGB's, the colours are left as they are")
     if str(image.getexif().get_ifd(0xA005).get(1, "")).startswith("R03"):  # the interoperability index of Adobe RGB
         notes.append("Adobe RGB by its EXIF data, the colours are left as they are")
+
+
+def name_code_points(kind: str | None, header: bytes, notes: list[str]) -> None:
+    """Notes the code points (ITU-T H.273) of a PNG or AVIF file that name other colours than sRGB's, as in HDR."""
+    mark, form = (b"cICP", ">BB") if kind == "PNG" else (b"colrnclx", ">HH")
+    start = header.find(mark) + len(mark)
+    if kind not in ("PNG", "AVIF") or start < len(mark) or len(header) < start + 4:
+        return
+    primaries, transfer = struct.unpack_from(form, header, start)
+    if primaries not in SRGB_CODES or transfer not in SRGB_CODES:
+        notes.append(f"primaries {primaries} and transfer {transfer} of H.273, the colours are left as they are")
 
 
 def lay_over_white(samples: Samples) -> None:

@@ -50,7 +50,7 @@ def decode_deep(content: bytes, image: Image.Image, bits: int, notes: list[str])
 
 def is_heic(header: bytes) -> bool:
     """Returns whether a file that Pillow does not know may be HEIC."""
-    return header[4:8] == b"ftyp"
+    return header[4:8] == b"ftyp" and b"avif" not in header[8:40]
 
 
 def decode_heic(path: Path, notes: list[str]) -> Samples:

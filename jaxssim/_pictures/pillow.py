@@ -1,5 +1,7 @@
 """Decodes pictures of 8 bits, and grey ones of 16 bits, with Pillow."""
 
+from typing import IO
+
 import numpy as np
 from PIL import Image
 
@@ -8,6 +10,12 @@ from jaxssim._pictures.samples import Samples
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "AVIF", "JPEG2000")
 GREY = ("1", "L", "LA", "La")
+
+
+def open_image(file: IO[bytes]) -> Image.Image:
+    """Opens an image of one of the formats, as far as this Pillow knows them; no other, for EPS runs programs."""
+    Image.init()
+    return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 def from_pillow(image: Image.Image, notes: list[str]) -> Samples:

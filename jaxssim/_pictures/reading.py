@@ -11,11 +11,12 @@ from jaxssim._pictures.deep import decode_deep, decode_heic, depth, is_heic
 from jaxssim._pictures.folders import NOT_READ, not_read, why_closed
 from jaxssim._pictures.netpbm import decode_netpbm, is_netpbm
 from jaxssim._pictures.picture import Picture, Unreadable
-from jaxssim._pictures.pillow import FORMATS, from_pillow
+from jaxssim._pictures.pillow import from_pillow, open_image
 from jaxssim._pictures.samples import Samples
-from jaxssim._pictures.tiff import MAGIC, decode_tiff, is_deep
+from jaxssim._pictures.tiff import MAGIC, count_pictures, decode_tiff, is_deep
 
 HEADER = 65536  # bytes that are searched for the depth
+STARTS = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 TWELVE_BITS, FOURTEEN_BITS = 4095, 16383
 
 
@@ -27,9 +28,12 @@ def read(path: Path | str, *, data_range: float | None = None) -> Picture:
         data_range: the value of white in files that do not say theirs for certain: 16-bit and 32-bit integers, floats.
 
     Raises:
+        ValueError: the data range is not positive and finite.
         Unreadable: the file is no picture, is damaged, needs a package that is not installed, or does not say which
             value is white.
     """
+    if data_range is not None and not 0 < data_range < np.inf:
+        raise ValueError(f"data_range must be positive and finite, got {data_range}; pass the value of white")
     path = Path(path)
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -58,21 +62,25 @@ def decode(path: Path) -> Samples:
             return decode_netpbm(file.read(), [])
         try:
             # Given a path, Pillow maps an uncompressed grey TIFF whose orientation swaps its sides with wrong rows.
-            image = Image.open(file, formats=FORMATS)
+            image = open_image(file)
         except UnidentifiedImageError:
             if header.startswith(MAGIC):
                 return decode_tiff(path, None, [])
             if is_heic(header):
                 return decode_heic(path, [])
+            if header[4:8] == b"ftyp":
+                raise ValueError("a damaged AVIF, or Pillow is older than 11.3; install jaxssim[pictures]") from None
+            if kind := next((kind for start, kind in STARTS.items() if header.startswith(start)), None):
+                raise ValueError(f"a damaged {kind}, or one of a kind that is not read") from None
             raise
         return decode_image(path, image, header)
 
 
 def decode_image(path: Path, image: Image.Image, header: bytes) -> Samples:
     """Decodes an image that Pillow has opened, by another library where Pillow would cut its depth."""
-    count = getattr(image, "n_frames", 1)
+    count = count_pictures(image) if image.format == "TIFF" else getattr(image, "n_frames", 1)
     notes = [f"the first of {count} pictures in the file"] if count > 1 else []
-    name_colour_space(image, notes)
+    name_colour_space(image, header, notes)
     if image.format == "TIFF" and is_deep(image):
         return decode_tiff(path, image, notes)
     if (bits := depth(header, image.format)) > 8:
@@ -82,9 +90,8 @@ def decode_image(path: Path, image: Image.Image, header: bytes) -> Samples:
 
 def settle_range(samples: Samples, data_range: float | None) -> None:
     """Settles the value of white, makes 0 black, and converts to uint8, uint16 or float32."""
-    colours = samples.colours
-    if np.issubdtype(colours.dtype, np.floating):
-        colours = colours.astype(np.float32)
+    dtype = samples.colours.dtype.newbyteorder("=")  # of this machine, not of the file
+    colours = samples.colours.astype(np.float32 if np.issubdtype(dtype, np.floating) else dtype, copy=False)
     if samples.white is None or (samples.white == 65535 and data_range is not None):
         samples.white = checked_range(colours, data_range, samples.notes)
     elif samples.white == 65535:

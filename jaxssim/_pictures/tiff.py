@@ -1,5 +1,7 @@
 """Decodes the TIFF files that Pillow cuts to 8 bits, refuses or inverts."""
 
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ from jaxssim._pictures.pillow import one_channel
 from jaxssim._pictures.samples import Samples, upright
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-BITS, PHOTOMETRIC, ORIENTATION, FORMAT, PROFILE = 258, 262, 274, 339, 34675  # tags
+BITS, COMPRESSION, PHOTOMETRIC, DESCRIPTION, ORIENTATION = 258, 259, 262, 270, 274  # tags
+CHANNELS, FORMAT, PROFILE, DEPTH = 277, 339, 34675, 32997
+UNCOMPRESSED = 1
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of alpha: colours multiplied by alpha, and not
@@ -21,11 +25,34 @@ def is_deep(image: Image.Image) -> bool:
     return max(tags.get(BITS, (1,))) > 8 or SIGNED in tags.get(FORMAT, ())
 
 
+def count_pictures(image: Image.Image) -> int:
+    """Returns the number of pictures in a TIFF file: its pages, or the slices that its one page is said to stand for.
+
+    ImageJ and tifffile may write a whole stack behind one page and give its size in the description alone.
+
+    Raises:
+        ValueError: the first page is a volume.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if tags.get(DEPTH, 1) > 1:
+        raise ValueError(f"its first page is a volume of {tags[DEPTH]} slices; write them as pages or as files")
+    text, pages = str(tags.get(DESCRIPTION, "")), int(getattr(image, "n_frames", 1))
+    if pages > 1:
+        return pages
+    if text.startswith("ImageJ=") and (images := re.search(r"^images=(\d+)", text, re.MULTILINE)):
+        return int(images[1])
+    if shape := re.match(r'{"shape": \[([\d, ]+)\]', text):
+        return max(1, math.prod(map(int, shape[1].split(","))) // (math.prod(image.size) * tags.get(CHANNELS, 1)))
+    return pages
+
+
 def decode_tiff(path: Path, image: Image.Image | None, notes: list[str]) -> Samples:
     """Decodes a deep TIFF file: grey of up to 16 bits or of float32 by Pillow, all else by tifffile."""
     if image is None or not image.mode.startswith(("I;16", "F")):
         return by_tifffile(path, notes)
     tags = image.tag_v2  # type: ignore[attr-defined]
+    if image.mode == "F" and tags.prefix == b"MM" and tags.get(COMPRESSION, 1) != UNCOMPRESSED:
+        return by_tifffile(path, notes)  # Pillow swaps the bytes of such floats once too often
     bits, inverted = tags[BITS][0], tags.get(PHOTOMETRIC) == MIN_IS_WHITE
     samples = one_channel(ImageOps.exif_transpose(image), notes)
     if samples.white is not None:

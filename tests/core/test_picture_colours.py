@@ -104,6 +104,19 @@ def test_the_first_of_several_pictures_is_read_with_a_note(tmp_path, suffix):
     np.testing.assert_allclose(picture.pixels.mean((0, 1)), (255, 0, 0), atol=3)
 
 
+def test_stacks_behind_one_page_are_noted(tmp_path):
+    stack, note = np.stack([GREY16] * 5), "the first of 5 pictures in the file"
+    check(write_tiff(tmp_path / "pages.tif", stack, photometric="minisblack"), GREY16, 65535, note)
+    check(write_tiff(tmp_path / "ij.tif", stack, imagej=True), GREY16, 65535, note)
+    check(write_tiff(tmp_path / "one.tif", stack, truncate=True, photometric="minisblack"), GREY16, 65535, note)
+    one = (b"ImageJ=1.53\nimages=5\nslices=5\n").decode()
+    check(write_tiff(tmp_path / "1.tif", GREY16, description=one, metadata=None), GREY16, 65535, note)
+    check(write_tiff(tmp_path / "rgb.tif", np.stack([RGB16] * 5), photometric="rgb"), RGB16, 65535, note)
+    options = dict(volumetric=True, tile=(16, 16, 16), photometric="minisblack")
+    with pytest.raises(Unreadable, match="a volume of 16 slices"):
+        read(write_tiff(tmp_path / "volume.tif", np.ones((16, 32, 32), np.uint16), **options))
+
+
 def test_other_colours(tmp_path):
     red = Image.new("RGB", (8, 8), (200, 40, 30))
     cmyk = read(save(tmp_path / "cmyk.jpg", red.convert("CMYK"), quality=100))
@@ -194,11 +207,17 @@ def test_what_a_file_says_of_its_colours_without_a_profile_is_named(tmp_path):
         ([(b"gAMA", chunk_of(1))], ("gamma 1 in place of sRGB's 0.4545, the values are left as they are",)),
         ([(b"sRGB", b"\0"), (b"gAMA", chunk_of(1))], ()),
         ([(b"cHRM", chunk_of(*adobe))], ("primaries other than sRGB's",)),
+        ([(b"cICP", bytes([1, 13, 0, 1]))], ()),
+        ([(b"cICP", bytes([9, 16, 0, 1]))], ("primaries 9 and transfer 16 of H.273",)),
     ):
         (tmp_path / "x.png").write_bytes(png(8, 2, RGB, *chunks))
         check(tmp_path / "x.png", RGB, 255, *notes)
     (tmp_path / "deep.png").write_bytes(png(16, 0, GREY16.astype(">u2"), (b"gAMA", chunk_of(1))))
     check(tmp_path / "deep.png", GREY16, 65535, "gamma 1 in place")
+    for codes, notes in (((1, 13), ()), ((9, 16), ("primaries 9 and transfer 16",))):
+        options = dict(level=100, primaries=codes[0], transfer=codes[1])
+        (tmp_path / "x.avif").write_bytes(pytest.importorskip("imagecodecs").avif_encode(RGB, **options))
+        check(tmp_path / "x.avif", RGB, 255, *notes)
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     assert "Adobe RGB by its EXIF data" in read(save(tmp_path / "x.jpg", RGB, exif=exif)).notes[0]

@@ -61,6 +61,9 @@ def test_what_is_no_picture_is_refused(tmp_path):
     (tmp_path / "drawing.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n")
     for name in ("text.png", "empty.gif", "drawing.png"):
         assert reason(tmp_path / name) == "not an image"
+    save(tmp_path / "whole.jpg", RGB)
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:20])
+    assert reason(tmp_path / "cut.jpg") == "a damaged JPEG, or one of a kind that is not read"
     assert reason(tmp_path / "nowhere.png") == "No such file or directory"
     assert reason(tmp_path) == "not a regular file"
     (tmp_path / "thread.pgm").write_bytes(b"P5 1000000 1000000 255\n12")
@@ -97,6 +100,15 @@ def test_pillow_alone_reads_most_kinds_and_names_what_the_others_need(tmp_path, 
     check(save(tmp_path / "8.jp2", GREY), GREY, 255)
     assert reason(deep_png) == "PNG of 16 bits needs imagecodecs; install jaxssim[pictures]"
     assert reason(deep_tiff) == "this kind of TIFF needs tifffile; install jaxssim[pictures]"
+
+
+def test_an_older_pillow_reads_what_it_knows(tmp_path, monkeypatch):
+    known, avif = save(tmp_path / "x.png", RGB), tmp_path / "x.avif"
+    avif.write_bytes(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miaf")
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
+    check(known, RGB, 255)
+    assert "Pillow is older than 11.3" in reason(avif)
 
 
 def test_jaxssim_alone_does_not_import_the_reader():

@@ -97,6 +97,16 @@ def test_integer_tiff(tmp_path):
         read(write_tiff(tmp_path / "8.tif", GREY.astype(np.int8)))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_both_byte_orders_of_tiff(tmp_path, order, compression):
+    options = dict(byteorder=order, compression=compression)
+    check(write_tiff(tmp_path / "f.tif", FLOAT, **options), FLOAT, 1, "floats within [0, 1]")
+    check(write_tiff(tmp_path / "16.tif", GREY16, **options), GREY16, 65535)
+    check(write_tiff(tmp_path / "rgb.tif", RGB16, photometric="rgb", **options), RGB16, 65535)
+    check(write_tiff(tmp_path / "8.tif", GREY, **options), GREY, 255)
+
+
 def test_min_is_white_is_inverted(tmp_path):
     for name, truth, white, notes in (("8", GREY, 255, ()), ("16", GREY16, 65535, ()), ("f", FLOAT, 1, ("floats",))):
         path = write_tiff(tmp_path / f"{name}.tif", truth, photometric="miniswhite")
@@ -138,6 +148,21 @@ def test_avif(tmp_path, bits):
     truth = (RGB16 >> (16 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
     (tmp_path / "x.avif").write_bytes(imagecodecs.avif_encode(truth, level=100, bitspersample=bits))
     check(tmp_path / "x.avif", truth, 2**bits - 1)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_fewer_than_8_bits(tmp_path, bits):
+    values = RNG.integers(0, 2**bits, (6, 8)).astype(np.uint8)
+    rows = np.packbits(((values[..., None] >> np.arange(bits)[::-1]) & 1).reshape(6, -1), axis=1)
+    (tmp_path / "x.png").write_bytes(png(bits, 0, rows))
+    check(tmp_path / "x.png", values * (255 // (2**bits - 1)), 255)
+
+
+def test_a_data_range_is_positive_and_finite(tmp_path):
+    path = save(tmp_path / "x.png", GREY16)
+    for white in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="data_range must be positive and finite"):
+            read(path, data_range=white)
 
 
 def test_avif_by_pillow(tmp_path):
