@@ -148,13 +148,14 @@ def read_labels(path: Path, names: list[str], unreadable: Set[str]) -> list[int]
     try:
         labels = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SystemExit(f"cannot read the labels {path}: {error}") from error
+        raise SystemExit(f"cannot read the labels {show_name(path)}: {error}") from error
     if not isinstance(labels, dict) or not all(type(label) is int for label in labels.values()):
-        raise SystemExit(f'{path} must hold one object that maps file names to integers: {{"{names[0]}": 0, ...}}')
+        example = f'{{"{show_name(names[0])}": 0, ...}}'
+        raise SystemExit(f"{show_name(path)} must hold one object that maps file names to integers: {example}")
     if missing := show_names(set(names) - set(labels)):
-        raise SystemExit(f"{path} has no label for {missing}; add one for each image of the folder")
+        raise SystemExit(f"{show_name(path)} has no label for {missing}; add one for each image of the folder")
     if unknown := show_names(set(labels) - set(names) - unreadable):
-        raise SystemExit(f"{path} has labels for {unknown}, which the folder lacks; remove them")
+        raise SystemExit(f"{show_name(path)} has labels for {unknown}, which the folder lacks; remove them")
     return [labels[name] for name in names]
 
 

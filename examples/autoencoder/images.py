@@ -71,12 +71,14 @@ def load_arrays(path: Path, config: Config) -> Images:
     """Loads a data set of arrays; where it names no test images, the seed chooses them."""
     training, test, notes = arrays.read_images(path, config.data_range)
     if len(training) < 2:
-        raise SystemExit(f"--data {path} holds {len(training)} images to train on; pass a data set with at least 2")
+        raise SystemExit(
+            f"--data {show_name(path)} holds {len(training)} images to train on; pass a data set with at least 2"
+        )
     smallest = min(min(image.shape[:2]) for image in training + test)
     if smallest < config.patch:
         block = max(block for block in range(1, 9) if smallest % block == 0)
         raise SystemExit(
-            f"--data {path} has images of {smallest} pixels, smaller than a patch of {config.patch}; "
+            f"--data {show_name(path)} has images of {smallest} pixels, smaller than a patch of {config.patch}; "
             f"pass --patch {smallest} --block {block}"
         )
     report = Report()

@@ -44,7 +44,9 @@ def load_materials(config: Config) -> list[Material]:
     if folder is None:
         return [load_texture(name, config) for name in TEXTURES]
     if not folder.is_dir():
-        raise SystemExit(f"--data {folder} is not a folder; pass a category of MVTec AD or a folder of good pictures")
+        raise SystemExit(
+            f"--data {show_name(folder)} is not a folder; pass a category of MVTec AD or a folder of good pictures"
+        )
     categories = [path for path in (folder, *sorted(folder.iterdir())) if (path / "train" / "good").is_dir()]
     return [load_category(path, config) for path in categories] or [load_good_pictures(folder, config)]
 

@@ -18,6 +18,15 @@ def open_image(file: IO[bytes]) -> Image.Image:
     return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
+def check_exif(image: Image.Image, notes: list[str]) -> None:
+    """Drops EXIF data that cannot be parsed, with a note: the picture itself may be whole."""
+    try:
+        image.getexif()
+    except Exception:  # Pillow's parser raises errors of any kind on damaged data
+        image.info.pop("exif", None)
+        notes.append("the EXIF data are damaged, the orientation is left as it is")
+
+
 def from_pillow(image: Image.Image, notes: list[str]) -> Samples:
     """Returns the samples of an upright image whose depth Pillow has kept: uint8, or one channel of any type."""
     if image.mode.startswith(("I", "F")):

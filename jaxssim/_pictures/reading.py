@@ -11,7 +11,7 @@ from jaxssim._pictures.deep import decode_deep, decode_heic, depth, is_heic
 from jaxssim._pictures.folders import NOT_READ, not_read, why_closed
 from jaxssim._pictures.netpbm import decode_netpbm, is_netpbm
 from jaxssim._pictures.picture import Picture, Unreadable
-from jaxssim._pictures.pillow import from_pillow, open_image
+from jaxssim._pictures.pillow import check_exif, from_pillow, open_image
 from jaxssim._pictures.samples import Samples
 from jaxssim._pictures.tiff import MAGIC, count_pictures, decode_tiff, is_deep
 
@@ -80,6 +80,7 @@ def decode_image(path: Path, image: Image.Image, header: bytes) -> Samples:
     """Decodes an image that Pillow has opened, by another library where Pillow would cut its depth."""
     count = count_pictures(image) if image.format == "TIFF" else getattr(image, "n_frames", 1)
     notes = [f"the first of {count} pictures in the file"] if count > 1 else []
+    check_exif(image, notes)
     name_colour_space(image, header, notes)
     if image.format == "TIFF" and is_deep(image):
         return decode_tiff(path, image, notes)

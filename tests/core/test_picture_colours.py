@@ -95,6 +95,11 @@ def test_pictures_are_turned_upright(tmp_path, orientation):
     check(tmp_path / "rgb.png", turn(RGB16), 65535)
 
 
+def test_damaged_exif_data_are_named(tmp_path):
+    note = "the EXIF data are damaged, the orientation is left as it is"
+    check(save(tmp_path / "x.png", RGB, exif=b"Exif\0\0garbage"), RGB, 255, note)
+
+
 @pytest.mark.parametrize("suffix", ["gif", "tif", "png", "mpo", "webp"])
 def test_the_first_of_several_pictures_is_read_with_a_note(tmp_path, suffix):
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
