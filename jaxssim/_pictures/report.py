@@ -30,12 +30,11 @@ class Report:
     def lines(self) -> list[str]:
         """Returns the number of files left out with each name and reason, then each note with its number of files."""
         unreadable = f"{len(self.unreadable)} unreadable: {', '.join(map(str, self.unreadable))}"
-        return [unreadable] * bool(self.unreadable) + [
-            f"{note}: {len(paths)} of the files, {names(paths)}" for note, paths in self.notes.items()
-        ]
+        notes = [f"{note}: {count_and_names(paths)}" for note, paths in self.notes.items()]
+        return [unreadable, *notes] if self.unreadable else notes
 
 
-def names(paths: list[Path]) -> str:
-    """Returns the first names of a list."""
-    shown = ", ".join(map(show_name, paths[:NAMED]))
-    return f"{shown}, ..." if len(paths) > NAMED else shown
+def count_and_names(paths: list[Path]) -> str:
+    """Returns the number of paths, and the names of the first ones."""
+    shown = [*map(show_name, paths[:NAMED]), *["..."] * (len(paths) > NAMED)]
+    return f"{len(paths)} {'file' if len(paths) == 1 else 'files'} ({', '.join(shown)})"

@@ -190,6 +190,17 @@ def test_gamma_of_a_profile_is_converted_at_every_depth(tmp_path, kind):
     assert "the ICC profile is left out" in picture.notes[-1]
 
 
+def test_adobe_rgb_is_converted_by_its_definition(tmp_path):
+    """Gamma 563/256, then from the primaries of Adobe RGB (1998) to sRGB's; both have the white D65."""
+    adobe = pytest.importorskip("imagecodecs").cms_profile("adobergb")
+    values = np.full((6, 8, 3), (120, 150, 140), np.uint8)
+    to_linear_srgb = [[1.39836, -0.39836, 0], [0, 1, 0], [0, -0.04293, 1.04293]]
+    truth = to_srgb((values / 255) ** (563 / 256) @ np.transpose(to_linear_srgb))
+    picture = read(save(tmp_path / "x.jpg", values, icc_profile=adobe, quality=100))
+    np.testing.assert_allclose(picture.pixels, 255 * truth, atol=2)
+    assert "Adobe RGB" in picture.notes[0]
+
+
 def test_cmyk_is_converted_by_its_profile(tmp_path):
     """No CMYK profile is at hand; one of another kind is named, and the plain formula is used."""
     path = save(tmp_path / "x.jpg", Image.new("CMYK", (8, 8), (0, 200, 200, 40)), icc_profile=linear_profile("rgb"))

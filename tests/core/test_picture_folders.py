@@ -124,8 +124,8 @@ def test_a_report_counts_and_names():
     report.add(Path("e.png"), ["laid over white", "another"])
     assert report.lines() == [
         "1 unreadable: x.png (not an image)",
-        "laid over white: 4 of the files, a.png, c.png, d.png, ...",
-        "another: 1 of the files, e.png",
+        "laid over white: 4 files (a.png, c.png, d.png, ...)",
+        "another: 1 file (e.png)",
     ]
     assert Report().lines() == []
 

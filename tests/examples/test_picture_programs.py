@@ -63,7 +63,7 @@ def test_hostile_names_are_read_and_shown_on_any_terminal(folder, monkeypatch, p
     shown = "大" if encoding == "utf-8" else r"\u5927"
     assert lines == [
         rf"1 unreadable: {folder}/broken [red] {shown}\n.png (not an image)",
-        rf"a note: 1 of the files, {folder}/\xe9 [bold] :smile:.png",
+        rf"a note: 1 file ({folder}/\xe9 [bold] :smile:.png)",
     ]
 
 
