@@ -26,8 +26,9 @@ from skimage.metrics import structural_similarity
 from skimage.util import img_as_ubyte, random_noise
 
 import jaxssim
+from examples.notices import print_report
 from examples.progress import open_console, say
-from jaxssim._pictures import Unreadable, read, show_name, to_rgb, to_uint8
+from jaxssim._pictures import Report, Unreadable, read, show_name, to_rgb, to_uint8
 from jaxssim.conventions import SKIMAGE, TENSORFLOW
 
 Picture = npt.NDArray[np.uint8]
@@ -99,8 +100,9 @@ def load_picture(path: Path | None, data_range: float | None = None) -> Picture:
     if min(height, width) < WINDOW:
         needed = f"smaller than SSIM's window; pass at least {WINDOW}x{WINDOW} pixels"
         raise SystemExit(f"{show_name(path)} is {width}x{height}, {needed}")
-    for note in picture.notes:
-        print(Text(f"{show_name(path)}: {note}", style="yellow"))
+    report = Report()
+    report.add(path, picture.notes)
+    print_report(report, Console())
     return to_rgb(to_uint8(picture.pixels, picture.data_range))
 
 

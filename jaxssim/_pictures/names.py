@@ -19,7 +19,7 @@ def show_name(path: str | os.PathLike[str], encoding: str | None = None) -> str:
         >>> show_name("two\nlines.png")
         'two\\nlines.png'
     """
-    encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = encoding or terminal_encoding()
     return "".join(show_character(character, encoding) for character in os.fspath(Path(path)))
 
 
@@ -34,7 +34,12 @@ def show_character(character: str, encoding: str) -> str:
     return character.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def show_text(text: str) -> str:
-    """Returns a message on one line, with the characters escaped that a terminal cannot show or would obey."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+def show_text(text: str, encoding: str | None = None) -> str:
+    """Returns a message as one line of text, escaped as `show_name` does, but for backslashes."""
+    encoding = encoding or terminal_encoding()
     return "".join(part if part == "\\" else show_character(part, encoding) for part in text)
+
+
+def terminal_encoding() -> str:
+    """Returns the encoding of what is printed."""
+    return getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from jaxssim._pictures.colours import convert_deep_profile, lay_over_white, name_colour_space
 from jaxssim._pictures.deep import decode_deep, decode_heic, depth, is_heic
 from jaxssim._pictures.folders import NOT_READ, not_read, why_closed
+from jaxssim._pictures.names import show_text
 from jaxssim._pictures.netpbm import decode_netpbm, is_netpbm
 from jaxssim._pictures.picture import Picture, Unreadable
 from jaxssim._pictures.pillow import check_exif, from_pillow, open_image
@@ -46,7 +47,8 @@ def read(path: Path | str, *, data_range: float | None = None) -> Picture:
     except Exception as error:  # decoders raise errors of any kind on damaged files
         raise Unreadable(path, reason(error)) from error
     messages = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
-    return Picture(np.ascontiguousarray(samples.colours), float(samples.white or 1), (*samples.notes, *messages))
+    notes = tuple(show_text(note, "utf-8") for note in (*samples.notes, *messages))  # a profile's name may be hostile
+    return Picture(np.ascontiguousarray(samples.colours), float(samples.white or 1), notes)
 
 
 def decode(path: Path) -> Samples:
@@ -64,16 +66,22 @@ def decode(path: Path) -> Samples:
             # Given a path, Pillow maps an uncompressed grey TIFF whose orientation swaps its sides with wrong rows.
             image = open_image(file)
         except UnidentifiedImageError:
-            if header.startswith(MAGIC):
-                return decode_tiff(path, None, [])
-            if is_heic(header):
-                return decode_heic(path, [])
-            if header[4:8] == b"ftyp":
-                raise ValueError("a damaged AVIF, or Pillow is older than 11.3; install jaxssim[pictures]") from None
-            if kind := next((kind for start, kind in STARTS.items() if header.startswith(start)), None):
-                raise ValueError(f"a damaged {kind}, or one of a kind that is not read") from None
-            raise
+            return decode_without_pillow(path, header)
         return decode_image(path, image, header)
+
+
+def decode_without_pillow(path: Path, header: bytes) -> Samples:
+    """Decodes a TIFF or HEIC file that Pillow does not know; raises ValueError with what else the file may be."""
+    if header.startswith(MAGIC):
+        return decode_tiff(path, None, [])
+    if is_heic(header):
+        return decode_heic(path, [])
+    if header[4:8] == b"ftyp":
+        raise ValueError("a damaged AVIF, or Pillow is older than 11.3; install jaxssim[pictures]")
+    for start, kind in STARTS.items():
+        if header.startswith(start):
+            raise ValueError(f"a damaged {kind}, or one of a kind that is not read")
+    raise ValueError("not an image")
 
 
 def decode_image(path: Path, image: Image.Image, header: bytes) -> Samples:
@@ -131,7 +139,5 @@ def checked_range(colours: np.ndarray, data_range: float | None, notes: list[str
 
 def reason(error: Exception) -> str:
     """Returns why a file is unreadable, without its name."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text or type(error).__name__

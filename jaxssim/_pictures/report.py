@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from jaxssim._pictures.names import show_name
+from jaxssim._pictures.names import show_name, show_text
 from jaxssim._pictures.picture import Unreadable
 
 NAMED = 3  # files that a note names
@@ -30,7 +30,7 @@ class Report:
     def lines(self) -> list[str]:
         """Returns the number of files left out with each name and reason, then each note with its number of files."""
         unreadable = f"{len(self.unreadable)} unreadable: {', '.join(map(str, self.unreadable))}"
-        notes = [f"{note}: {count_and_names(paths)}" for note, paths in self.notes.items()]
+        notes = [f"{show_text(note)}: {count_and_names(paths)}" for note, paths in self.notes.items()]
         return [unreadable, *notes] if self.unreadable else notes
 
 

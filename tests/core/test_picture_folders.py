@@ -128,6 +128,9 @@ def test_a_report_counts_and_names():
         "another: 1 file (e.png)",
     ]
     assert Report().lines() == []
+    report = Report()
+    report.add(Path("x.png"), ["the profile \x1b[31m\n"])
+    assert report.lines() == [r"the profile \x1b[31m\n: 1 file (x.png)"]
 
 
 @pytest.mark.parametrize("white", [255, 4095, 65535])
