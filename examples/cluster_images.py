@@ -135,7 +135,7 @@ def load_folder(options: Options) -> Dataset:
         names.append(path.name)
         pixels = np.ascontiguousarray(to_rgb(to_uint8(picture.pixels, picture.data_range)))
         images.append(Image.fromarray(pixels).resize(options.size, Image.Resampling.LANCZOS))
-    print_report(report, Console())
+    print_report(report, open_console())
     if len(images) < 3:
         found = f"{len(images)} images and {len(report.unreadable)} unreadable ones ({', '.join(SUFFIXES)})"
         raise SystemExit(f"{show_name(folder)} holds {found}; pass a folder of at least 3")

@@ -19,7 +19,6 @@ import tyro
 from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
-from rich.text import Text
 from skimage.color import hsv2rgb, rgb2hsv
 from skimage.data import astronaut
 from skimage.metrics import structural_similarity
@@ -102,7 +101,7 @@ def load_picture(path: Path | None, data_range: float | None = None) -> Picture:
         raise SystemExit(f"{show_name(path)} is {width}x{height}, {needed}")
     report = Report()
     report.add(path, picture.notes)
-    print_report(report, Console())
+    print_report(report, open_console())
     return to_rgb(to_uint8(picture.pixels, picture.data_range))
 
 

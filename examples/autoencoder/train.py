@@ -23,6 +23,7 @@ from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
 from examples.notices import print_report
+from examples.progress import say
 from examples.saving import make_folder, save_parameters
 
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from examples.defect_segmentation import __main__ as program
 from examples.defect_segmentation import data, detect, detector, figures, maps, painting, report
 from examples.defect_segmentation.config import Config
+from jaxssim._pictures import show_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -163,11 +164,11 @@ def mark(run, *images, output):
 def test_the_rows_of_pictures_hold_their_names(untrained, tmp_path, capsys, name):
     write(tmp_path / name, wave())
     mark(untrained, tmp_path / name, tmp_path / f"absent-{name}", output=tmp_path / "out[1]")
-    with (tmp_path / "out[1]" / "defects.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        assert [row["image"] for row in csv.DictReader(file)] == [str(tmp_path / name)]
+    shown = show_name(tmp_path / name, "utf-8")
+    with (tmp_path / "out[1]" / "defects.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == [shown]
     printed = capsys.readouterr().out
-    shown = name.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
-    assert f"absent-{shown}: " in printed
+    assert f"absent-{shown.rsplit('/', 1)[1]} (No such file" in printed
     assert "out[1]/defects.csv" in printed
 
 
