@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from marks import slow_except
 
 import jaxssim
 
@@ -49,7 +50,9 @@ def test_readme_code_trains_a_model():
     assert names["loss"] < 0.5 * names["first_loss"]
 
 
-@pytest.mark.parametrize("page", ["getting_started", "training", "conventions", "extending"])
+@pytest.mark.parametrize(
+    "page", slow_except(["conventions", "extending"], ["getting_started", "training", "conventions", "extending"])
+)
 def test_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")  # as the page on training sets it; restored afterwards
     code = _code(ROOT / "docs" / f"{page}.md")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import count_compilations
+from marks import slow_except
 
 import jaxssim
 from jaxssim import conventions
@@ -27,7 +28,7 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", slow_except(["ssim", "ms_ssim"], list(FUNCTIONS)))
 def test_given_constants_have_the_value_of_a_convention_that_holds_them(name):
     function, options = FUNCTIONS[name]
     convention = options.get("convention", conventions.WANG2004)
@@ -46,7 +47,7 @@ def test_the_mixed_loss_takes_constants_too():
     assert jaxssim.ms_ssim_l1_loss(X, Y, k1=1.0, k2=1.0, **options) < 0.5 * default
 
 
-@pytest.mark.parametrize("size", [40, 300])  # one tile, and several
+@pytest.mark.parametrize("size", slow_except([40], [40, 300]))  # one tile, and several
 def test_derivatives_with_respect_to_images_and_constants(size):
     x, y = np.random.default_rng(1).random((2, size, size + 3, 3), np.float32)
     loss = lambda y, k: jaxssim.ssim_loss(x, y, data_range=1.0, k1=k[0], k2=k[1])  # noqa: E731

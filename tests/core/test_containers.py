@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from marks import slow
 
 import jaxssim
 
@@ -81,6 +82,7 @@ def test_what_numpy_cannot_read_is_refused_by_its_type():
         jaxssim.mse(Unreadable(), Y)
 
 
+@slow
 def test_tensors_of_tensorflow_are_arrays():
     if "tensorflow" not in sys.modules:
         pytest.importorskip("tensorflow")

@@ -49,7 +49,8 @@ def case_of(spatial_ndim, covariance):
 SPACES = [(1, "sample"), (2, "population"), (2, "sample"), (3, "population")]
 
 
-@pytest.mark.parametrize(("spatial_ndim", "covariance"), slow_except([(2, "population")], SPACES))
+@slow
+@pytest.mark.parametrize(("spatial_ndim", "covariance"), SPACES)
 def test_loss_in_both_modes_to_second_order(spatial_ndim, covariance):
     with jax.enable_x64(True):
         (x, y), options = case_of(spatial_ndim, covariance)

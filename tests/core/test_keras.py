@@ -110,7 +110,7 @@ def test_training_uses_the_weights_of_samples(settings):
     assert found["ssim"] == pytest.approx(1 - np.average(each, weights=WEIGHTS), abs=1e-6)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", slow_except(["mixed_float16"], ["mixed_float16", "mixed_bfloat16"]))
 def test_mixed_precision_computes_in_float32(policy):
     x, y = images()
     half = keras.dtype_policies.get(policy).compute_dtype

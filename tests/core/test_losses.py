@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import slow, slow_except
 
 import jaxssim
 
@@ -32,7 +33,9 @@ def test_the_mixed_loss_of_each_image_is_that_of_the_image_alone():
     np.testing.assert_allclose(each, alone, rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [jaxssim.ssim_loss, jaxssim.ms_ssim_loss, jaxssim.ms_ssim_l1_loss])
+@pytest.mark.parametrize(
+    "loss", slow_except([jaxssim.ssim_loss], [jaxssim.ssim_loss, jaxssim.ms_ssim_loss, jaxssim.ms_ssim_l1_loss])
+)
 def test_a_cropped_border_is_left_out_of_value_and_gradient(loss):
     options = {"data_range": 1.0} | ({"weights": (0.5, 0.5)} if loss is jaxssim.ms_ssim_loss else {})
     options |= {"sigmas": (0.5, 1.0)} if loss is jaxssim.ms_ssim_l1_loss else {}
@@ -53,6 +56,7 @@ def test_another_reduction_is_an_error(loss):
         loss(X, Y, reduction="sum", **options)
 
 
+@slow
 def test_ms_ssim_of_a_thin_volume_halves_only_the_axes_that_the_window_spans():
     thin = jaxssim.Convention(window=jaxssim.Gaussian((1, 11, 11)))
     x, y = jax.random.uniform(jax.random.key(1), (2, 180, 184))

@@ -120,6 +120,7 @@ def test_scaling_the_weights_changes_nothing():
     np.testing.assert_allclose(values, np.broadcast_to(values[0], (5, 2)), atol=2e-7)
 
 
+@slow
 def test_each_image_and_channel_may_have_its_own_mask():
     x, y = images(2)
     each = np.random.default_rng(4).random(x.shape) < 0.6

@@ -80,6 +80,7 @@ def test_derivatives_of_components_are_finite(case):
     assert np.isfinite(jax.grad(total, argnums=(0, 1))(x, y)).all()
 
 
+@slow
 def test_derivatives_of_components_to_second_order():
     with jax.enable_x64(True):
         x, y = np.random.default_rng(0).random((2, 8, 7, 1))

@@ -181,7 +181,8 @@ def test_convention_may_be_an_argument_of_jit():
         np.testing.assert_allclose(through(x, y, convention), expected, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", slow_except(["ssim_loss"], list(LOSSES)))
+@slow
+@pytest.mark.parametrize("name", LOSSES)
 def test_scan_checkpoint_and_export(name):
     loss = LOSSES[name]
     x, y = batch(4, 24, 21, 3)

@@ -8,6 +8,7 @@ for name in ("flax", "optax", "skimage", "tyro"):
     pytest.importorskip(name)
 
 from flax import nnx
+from marks import slow
 
 import jaxssim
 from examples import minimal
@@ -17,6 +18,7 @@ def test_training_and_test_photographs_differ():
     assert not set(minimal.TRAINING) & set(minimal.TEST)
 
 
+@slow
 def test_a_short_training_run_improves_the_printed_scores(capsys, monkeypatch):
     monkeypatch.setattr(minimal, "TRAINING", ("astronaut", "retina"))
     monkeypatch.setattr(minimal, "TEST", ("coffee",))

@@ -88,7 +88,8 @@ def test_checkpoints_are_kept_and_read(tmp_path, name):
 
 
 @linux
-@pytest.mark.parametrize("name", [f"a[ssim]\\{BAD_BYTES}", pytest.param("exp [v2]", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"a[ssim]\\{BAD_BYTES}", "exp [v2]"])
 def test_a_run_resumes_and_is_read(tmp_path, monkeypatch, name):
     """It has the bits of a run in a plain folder; its trace is written, and its messages name the whole path."""
     config, run = trained(tmp_path / "[v2]", name=name, profile=True)

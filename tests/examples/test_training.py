@@ -13,6 +13,7 @@ import pytest
 for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich", "skimage", "tensorboardX", "tyro"):
     pytest.importorskip(name)
 
+from marks import slow
 from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event
 from training_runs import QUIET, SMALL, content, finished, launch, records, trained
@@ -90,7 +91,8 @@ def flip(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [flip, pytest.param(Path.unlink, marks=pytest.mark.slow)])
+@slow
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_restored(run, tmp_path, damage):
     config = copied(run, tmp_path)
     before = content(config.folder)
@@ -166,6 +168,7 @@ def test_a_trace_is_written(run):
     assert any((config.folder / "profile").rglob("*.xplane.pb"))
 
 
+@slow
 def test_a_loss_of_nan_ends_the_run_with_advice(tmp_path, monkeypatch):
     step = training.train_step
     values = iter([0.5, 0.4, 0.3, float("nan"), 0.3, 0.3])
