@@ -26,7 +26,7 @@ def block_dct(images: jax.Array, block: int) -> jax.Array:
 
 
 def inverse_block_dct(coefficients: jax.Array, block: int) -> jax.Array:
-    """Computes the images whose `block_dct` is given; shapes as there."""
+    """Computes the images that have the given `block_dct`; its shapes are those of `block_dct`, exchanged."""
     basis, scale = dct_basis(block)
     *batch, rows, columns, _ = coefficients.shape
     blocks = (coefficients @ (basis / scale).T).reshape(*batch, rows, columns, block, block, 3)

@@ -123,7 +123,7 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """The folder that the run writes to."""
+        """Returns the folder to which the run writes."""
         return Path(os.path.expanduser(self.runs)) / self.name  # shells leave the ~ of --runs=~/runs
 
     def to_json(self) -> str:

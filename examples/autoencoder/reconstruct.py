@@ -96,7 +96,7 @@ def reconstruct_files(
       patch: the height and width of a tile in pixels.
       paths: the image files.
       output: the folder to write to.
-      report: takes the files that are no images, and the notes of the others.
+      report: takes the files that could not be read as images, and the notes of the others.
       data_range: the value of white, where a file does not say it for certain.
     """
     for folder in ("images", "ssim_maps"):

@@ -72,7 +72,7 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """The folder of the run."""
+        """Returns the folder of the run."""
         return Path(os.path.expanduser(self.runs)) / self.name  # shells leave the ~ of --runs=~/runs
 
     def to_json(self) -> str:

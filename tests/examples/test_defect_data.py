@@ -7,8 +7,8 @@ for name in ("flax", "grain", "skimage"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
-from defect_inputs import wave, write
 from skimage import data as skimage_data
+from textures import wave, write
 
 from examples.defect_segmentation import data, painting
 from examples.defect_segmentation.config import Config

@@ -8,9 +8,9 @@ for name in ("flax", "grain", "optax", "rich"):
 
 import jax
 import jax.numpy as jnp
-from defect_inputs import untrained_network, wave
 from flax import nnx
 from rich.progress import Progress
+from textures import untrained_network, wave
 
 import jaxssim
 from examples.defect_segmentation import maps, model, training

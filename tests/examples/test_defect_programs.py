@@ -15,8 +15,8 @@ for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich",
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
-from defect_inputs import untrained_network, wave, write
 from rich.console import Console
+from textures import untrained_network, wave, write
 
 from examples.defect_segmentation import __main__ as program
 from examples.defect_segmentation import data, detect, detector, figures, maps, painting, report
