@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-PLAIN_PICTURES = ("L", "RGB", "I;16", "F")
-"""The modes of Pillow whose pixels are the colours themselves."""
+from jaxssim import _pillow
 
 MORE_THAN_NUMBERS = {
     "mask": ("a mask", "its numbers, and the mask, 1 where a pixel counts, as mask=..."),
@@ -34,6 +33,8 @@ def as_array(name: str, value: Any) -> Any:
         raise ValueError(
             f"{name} is a {_type_name(value)} that NumPy cannot read ({error}); pass an array of JAX or NumPy"
         ) from error
+    if array.dtype.kind in "OSU" or array.dtype.type is np.void:
+        _raise_no_numbers(name, value)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -52,29 +53,41 @@ def is_concrete(value: Any) -> bool:
 
 def check_numbers_alone(name: str, value: Any) -> None:
     """Raises a ValueError for what holds no numbers, or more than numbers."""
+    if value is None or isinstance(value, str | bytes | os.PathLike):
+        _raise_path(name, value)
     if type(value) is np.ndarray or isinstance(value, np.generic | bool | int | float | complex):
         return
-    if value is None or isinstance(value, str | bytes | os.PathLike):
-        raise ValueError(
-            f"{name} must be an array, got {value!r}; load a picture first, for instance by "
-            'np.asarray(PIL.Image.open(path).convert("RGB"))'
-        )
     if isinstance(value, list | tuple):
         for element in value:
             check_numbers_alone(name, element)
         return
     if isinstance(value, np.ma.MaskedArray) and not np.ma.is_masked(value):
         return
-    mode = getattr(value, "mode", None)
-    if isinstance(mode, str) and hasattr(value, "getbands") and mode not in PLAIN_PICTURES:
-        alpha = f", or {name}[..., :3] as an array, with {name}[..., 3] as mask" if mode == "RGBA" else ""
-        raise ValueError(
-            f"{name} is a picture of mode {mode!r}, whose numbers are not red, green and blue alone; pass "
-            f'{name}.convert("RGB") or {name}.convert("L"){alpha}'
-        )
+    if getattr(getattr(value, "dtype", None), "is_quantized", False):
+        raise ValueError(f"{name} is a quantised {_type_name(value)}, which carries a scale; pass its real numbers")
+    _pillow.check(name, value)
     for attribute, (carried, instead) in MORE_THAN_NUMBERS.items():
-        if hasattr(value, attribute):
+        carries = getattr(value, attribute, None)
+        if carries is not None and not callable(carries):
             raise ValueError(f"{name} is a {_type_name(value)}, which carries {carried}; pass {instead}")
+
+
+def _raise_path(name: str, value: Any) -> None:
+    raise ValueError(
+        f"{name} must be an array, got {value!r}; load a picture first, for instance by "
+        'np.asarray(PIL.Image.open(path).convert("RGB"))'
+    )
+
+
+def _raise_no_numbers(name: str, value: Any) -> None:
+    """Raises the ValueError that fits an array of text or of objects."""
+    elements = np.asarray(value).ravel().tolist()
+    if elements and all(isinstance(element, str | bytes | os.PathLike) for element in elements):
+        _raise_path(name, value)
+    raise ValueError(
+        f"{name} is a {_type_name(value)}, which is not an array of numbers; pass an array of JAX or NumPy, for "
+        "instance x.toarray() or x.todense() of a sparse array, or x[key] of several arrays"
+    )
 
 
 def _type_name(value: Any) -> str:

@@ -169,7 +169,7 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
 def _compare_cw_ssim(
     one: jax.Array, layout: Layout, *, levels: int = 4, orientations: int = 8, guard: int = 0, k: float = 0.0
 ) -> tuple[Comparison, Any]:
-    *_, k_array, setting = prepare_cw_ssim(one, one, levels, orientations, guard, k, layout.channel_axis)
+    *_, k_array, setting = prepare_cw_ssim(one, one, levels, orientations, guard, k, layout)
     return _wavelet_comparison(setting), k_array
 
 
@@ -191,7 +191,7 @@ def name_of_metric(metric: Any) -> str | Callable[..., jax.Array]:
     if isinstance(metric, str) and metric in COMPARISONS:
         return metric
     if callable(metric):
-        return NAMES.get(metric, metric)
+        return next((name for name, function in FUNCTIONS.items() if function is metric), metric)
     raise ValueError(f"metric must be one of {', '.join(map(repr, COMPARISONS))} or a function, got {metric!r}")
 
 
@@ -203,4 +203,11 @@ COMPARISONS: dict[str, Callable[..., tuple[Comparison, Any]]] = {
     "ms_ssim": _compare_ms_ssim,
     "cw_ssim": _compare_cw_ssim,
 }
-NAMES: dict[Any, str] = {mse: "mse", mae: "mae", psnr: "psnr", ssim: "ssim", ms_ssim: "ms_ssim", cw_ssim: "cw_ssim"}
+FUNCTIONS: dict[str, Callable[..., jax.Array]] = {
+    "mse": mse,
+    "mae": mae,
+    "psnr": psnr,
+    "ssim": ssim,
+    "ms_ssim": ms_ssim,
+    "cw_ssim": cw_ssim,
+}

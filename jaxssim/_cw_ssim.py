@@ -22,11 +22,12 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxssim._arrays import as_real
 from jaxssim._core.filtering import weighted_sum
 from jaxssim._core.formulas import quotient
 from jaxssim._core.numerics import two_sum, weighted_mean
 from jaxssim._inputs import Reduction, check_images, check_static, is_integer, reduce_batch
-from jaxssim._layout import LAST, Layout, split_shape, statistics_dtype
+from jaxssim._layout import LAST, Layout, cropped, split_shape, statistics_dtype
 from jaxssim._pyramid import analytic_bands, channels_first, check_pyramid
 
 WINDOW = 7
@@ -55,6 +56,7 @@ def cw_ssim(
     orientations: int = 8,
     guard: int = 0,
     k: float = 0.0,
+    crop_border: int = 0,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
     """Returns the complex-wavelet structural similarity of each pair of images (Sampat et al. 2009).
@@ -63,8 +65,8 @@ def cw_ssim(
     windows of 7x7 coefficients, weights the windows by a Gaussian around the image's centre, and averages orientations
     and channels. Adding a constant to an image or negating the image changes nothing. Two windows that hold nothing but
     rounding errors, as those of constant images do, count as equal. Derivatives are finite for values up to 1e15, also
-    for identical or flat images. The transform is in float32, or in float64 where an image is. Images need more than 6
-    * 2^(levels - 1) pixels a side.
+    for identical or flat images. The transform is in float32, or in float64 where an image is. Images need
+    more than 6 * 2^(levels - 1) pixels a side.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -73,6 +75,7 @@ def cw_ssim(
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
         k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        crop_border: Pixels to leave out along each side.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
@@ -87,7 +90,8 @@ def cw_ssim(
         >>> print(f"{jaxssim.cw_ssim(x, jnp.roll(x, 1, axis=1), levels=3, channel_axis=None):.2f}")
         0.99
     """
-    return 1 - one_minus_cw_ssim(*prepare_cw_ssim(x, y, levels, orientations, guard, k, channel_axis), channel_axis)
+    layout = Layout(2, channel_axis, crop_border)
+    return 1 - one_minus_cw_ssim(*prepare_cw_ssim(x, y, levels, orientations, guard, k, layout), channel_axis)
 
 
 def cw_ssim_loss(
@@ -99,6 +103,7 @@ def cw_ssim_loss(
     guard: int = 0,
     k: float = 0.0,
     reduction: Reduction = "mean",
+    crop_border: int = 0,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
     """Returns the mean over the batch of 1 - CW-SSIM, a loss to minimise, precise however close to 0.
@@ -113,6 +118,7 @@ def cw_ssim_loss(
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
         k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
         reduction: "mean" for the mean over the batch, "none" for one value per image.
+        crop_border: Pixels to leave out along each side.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
@@ -128,23 +134,23 @@ def cw_ssim_loss(
         >>> jax.grad(loss)(x**2).shape
         (64, 64)
     """
-    checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, channel_axis)
+    checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, Layout(2, channel_axis, crop_border))
     return reduce_batch(one_minus_cw_ssim(*checked, channel_axis), reduction)
 
 
 def prepare_cw_ssim(
-    x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, channel_axis: int | None
+    x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, layout: Layout
 ) -> tuple[Any, Any, np.ndarray, Setting]:
     """Returns both images, k in the type of the statistics, and the setting; or raises a ValueError."""
-    layout = Layout(2, channel_axis)
-    x, y = check_images(x, y, layout)
+    x, y = (cropped(image, layout) for image in check_images(x, y, layout))
     check_pyramid(levels, orientations)
     check_static(guard=guard, k=k)
     if not (is_integer(guard) and guard >= 0):
         raise ValueError(f"guard must be a number of pixels, an integer of at least 0, got {guard!r}")
-    if isinstance(k, bool) or not (isinstance(k, float | int | np.floating | np.integer) and 0 <= k < math.inf):
+    number = as_real("k", k)
+    if number.shape != () or not 0 <= float(number) < math.inf:
         raise ValueError(f"k must be a finite number of at least 0, got {k!r}; the paper uses 0")
-    _, spatial = split_shape(x.shape, layout)
+    _, spatial = split_shape(x.shape, layout._replace(crop_border=0))
     fitting = [n for n in range(1, levels + 1) if min(spatial) >= _smallest_side(n, guard)]
     if levels not in fitting:
         raise ValueError(
@@ -152,8 +158,8 @@ def prepare_cw_ssim(
             f"{WINDOW}x{WINDOW} coefficients must be left; pass images of at least {_smallest_side(levels, guard)} "
             f"pixels a side, or {f'levels of at most {max(fitting)}' if fitting else 'a smaller guard'}"
         )
-    # One type, whatever kind of number came: a new value must not recompile.
-    k = np.asarray(min(k, float(jnp.finfo(np.float32).max)), statistics_dtype(x, y))
+    # Converts every kind of number to one type, so that a new value does not recompile.
+    k = np.asarray(min(float(number), float(jnp.finfo(np.float32).max)), statistics_dtype(x, y))
     return x, y, k, Setting(int(levels), int(orientations), int(guard))
 
 
@@ -202,8 +208,11 @@ def _one_minus_similarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Ar
 
 def _one_minus_v(d: jax.Array, s: jax.Array, j: jax.Array) -> jax.Array:
     """Returns 1 - v from D, S and J in units of T."""
-    # The derivative of the root is infinite at 0. The bound, below the digits of d and s, makes it 0 there.
-    v = jnp.sqrt(jnp.maximum((s - d) ** 2 + 4 * j**2, jnp.finfo(d.dtype).eps ** 2))
+    eps = jnp.finfo(d.dtype).eps
+    square = jnp.maximum((s - d) ** 2 + 4 * j**2, eps**2)
+    # The derivative of the root is infinite at 0. Where rounding errors alone make up the square, as for a flat image,
+    # it is 0.
+    v = jnp.sqrt(jnp.where(square > (64 * eps) ** 2, square, lax.stop_gradient(square)))
     determinant = d * s - j**2
     return 4 * jnp.where(determinant < 0, 0, determinant) / (1 + v)
 

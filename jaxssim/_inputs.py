@@ -3,7 +3,6 @@
 `prepare` and the checks run before `jax.jit`, on arrays in any order of axes. `jaxssim._layout` puts these into order.
 """
 
-import numbers
 from typing import Any, Literal
 
 import jax
@@ -110,6 +109,8 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
             f"data_range must be more than 1 for {x.dtype} images, whose values are whole numbers, got {data_range}; "
             f"leave it out for {INTEGER_RANGES[str(x.dtype)]}{bits}"
         )
+    if not is_concrete(data_range) and str(x.dtype) in INTEGER_RANGES:
+        data_range = jnp.where(data_range > 1, data_range, jnp.nan)
     # Converts every kind of number to one type, so that a new value does not recompile.
     return data_range.astype(dtype)
 
@@ -120,7 +121,7 @@ def check_static(**arguments: Any) -> None:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
             raise ValueError(
                 f"{name} is traced, but the program depends on its value; pass static_argnames={name!r} to jax.jit, or "
-                f"jit a function that sets it: jax.jit(lambda x, y: jaxssim.ssim(x, y, {name}=...))"
+                f"jit a lambda that sets it: jax.jit(lambda ...: f(..., {name}=...))"
             )
 
 
@@ -135,11 +136,10 @@ def check_convention(convention: Any) -> None:
 def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
     """Returns a sequence of positive numbers as a tuple, which is static."""
     check_static(**{name: values})
-    listed = np.asarray(values).tolist() if isinstance(values, np.ndarray | jax.Array) else values
-    valid = isinstance(listed, list | tuple) and len(listed) > 0
-    if not (valid and all(isinstance(value, numbers.Real) and 0 < float(value) < 1e6 for value in listed)):
+    array = np.asarray(as_real(name, values))
+    if array.ndim != 1 or array.size == 0 or not np.all((array > 0) & (array < 1e6)):
         raise ValueError(f"{name} must be a tuple of positive numbers below 1e6, {hint}; got {values!r}")
-    return tuple(map(float, listed))
+    return tuple(map(float, array.tolist()))
 
 
 def reduce_batch(values: jax.Array, reduction: str) -> jax.Array:
@@ -147,6 +147,19 @@ def reduce_batch(values: jax.Array, reduction: str) -> jax.Array:
     if reduction not in ("mean", "none"):
         raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
     return values.mean() if reduction == "mean" else values
+
+
+def hashable(name: str, value: Any) -> Any:
+    """Returns a static option as `jax.jit` needs it: lists and arrays become tuples."""
+    if isinstance(value, np.ndarray | jax.Array):
+        value = np.asarray(value).tolist()
+    if isinstance(value, list | tuple):
+        return tuple(hashable(name, each) for each in value)
+    try:
+        hash(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be hashable, got a {type(value).__name__}; pass a number or a tuple") from error
+    return value
 
 
 def is_integer(value: Any) -> bool:
@@ -196,6 +209,8 @@ def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
     if mask is None:
         return None
     mask = as_array("mask", mask)
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
+        mask = mask.view(np.uint8) != 0  # True is any byte but 0 for NumPy, as in masks from Pillow, and 1 for XLA
     batch, spatial = split_shape(shape, layout._replace(crop_border=0))
     one_channel = (
         shape
@@ -224,13 +239,15 @@ def _check_constants(k1: Any, k2: Any, convention: Convention, dtype: np.dtype) 
 
 
 def _check_constant(name: str, k: Any) -> Any:
-    k = as_real(name, k)
-    if k.shape != () or (is_concrete(k) and not MIN_CONSTANT <= float(k) < np.inf):
+    array = as_real(name, k)
+    if array.shape != ():
+        raise ValueError(f"{name} must be a scalar, got the shape {array.shape}; pass one number for all images")
+    if is_concrete(array) and not MIN_CONSTANT <= float(array) < np.inf:
         raise ValueError(
-            f"{name} must be a number of at least {MIN_CONSTANT}, or None for the convention's, got {k!r}; with 0, "
-            "SSIM of flat images is 0 / 0"
+            f"{name} must be at least {MIN_CONSTANT} and finite, or None for the convention's, got {k!r}; with 0, SSIM "
+            "of flat images is 0 / 0"
         )
-    return k
+    return array
 
 
 def _broadcasts(shape: Shape, batch: Shape) -> bool:

@@ -29,7 +29,8 @@ class Comparison:
 
     def __init__(self, data_range: float, options: dict[str, Any], **keras_options: Any) -> None:
         """Checks the data range and keeps all options for `values`."""
-        if not (isinstance(data_range, numbers.Real) and 0 < data_range < float("inf")):
+        valid = isinstance(data_range, numbers.Real) and not isinstance(data_range, bool)
+        if not (valid and 0 < data_range < float("inf")):
             raise ValueError(f"data_range must be a positive number, got {data_range!r}; pass 1.0 for images in [0, 1]")
         super().__init__(**keras_options)
         self.options = {"data_range": float(data_range), **options}

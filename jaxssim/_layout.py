@@ -17,6 +17,9 @@ from jaxssim._core.resampling import Shape
 class _LastAxis(int):
     """An integer whose identity tells the default from an equal integer that a caller passes."""
 
+    def __reduce__(self) -> str:
+        return "LAST"  # copies and pickles stay the default
+
     def __repr__(self) -> str:
         return "<the last axis, of at most 4 channels>"
 
@@ -76,6 +79,16 @@ def canonical_image(image: jax.Array, layout: Layout) -> jax.Array:
         inside = slice(layout.crop_border, -layout.crop_border)
         image = image[(..., *(inside,) * layout.spatial_ndim, slice(None))]
     return image
+
+
+def cropped(image: jax.Array, layout: Layout) -> jax.Array:
+    """Returns an image without its border, with axes in the caller's order."""
+    if not layout.crop_border:
+        return image
+    channels_at = None if layout.channel_axis is None else image.ndim + layout.channel_axis
+    spatial = [axis for axis in range(image.ndim) if axis != channels_at][-layout.spatial_ndim :]
+    inside = slice(layout.crop_border, -layout.crop_border)
+    return image[tuple(inside if axis in spatial else slice(None) for axis in range(image.ndim))]
 
 
 def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:

@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from jaxssim import conventions
 from jaxssim._core import formulas, statistics
 from jaxssim._core.averaging import centre_weights, inside_windows, mean_of_values
-from jaxssim._core.images import Pair, unfold
-from jaxssim._core.resampling import downsample_pair, pad_pair
+from jaxssim._core.images import CentredImage, Pair, unfold
+from jaxssim._core.resampling import downsample, downsample_pair, pad, pad_pair
 from jaxssim._core.statistics import WindowStatistics, window_statistics
 from jaxssim._inputs import prepare
 from jaxssim._layout import LAST, CheckedInputs, Layout
@@ -201,12 +201,13 @@ def _means_and_map(checked: CheckedInputs, convention: Convention, layout: Layou
 def _components(checked: CheckedInputs, convention: Convention, layout: Layout) -> Components:
     taps = convention.window.taps(layout.spatial_ndim)
     pair = _pair_of_map(checked, convention, layout)
-    u, v = pair.sum_and_difference()
-    x, y = u._replace(centred=(u.centred + v.centred) / 2), u._replace(centred=(u.centred - v.centred) / 2)
-    bessel = formulas.bessel_correction(convention, taps)
-    at_windows = statistics.statistics_of_sum_difference(u, v, taps, pair.constants)
+    at_windows = window_statistics(pair, taps)
+    channels, bessel = pair.arrays[0].shape[-1], formulas.bessel_correction(convention, taps)
+    sigma_x, sigma_y = (
+        _square_root(bessel * statistics.moments_of_image(_image_of_map(image, convention, layout), taps)[1])
+        for image in checked.image_pair(layout).each()
+    )
     c2 = (at_windows.constants or convention).k2 ** 2
-    sigma_x, sigma_y = (_square_root(bessel * statistics.moments_of_image(image, taps)[1]) for image in (x, y))
     squared_difference = (sigma_x - sigma_y) ** 2
     one_minus = Components(
         formulas.one_minus_luminance(at_windows, convention, taps),
@@ -215,13 +216,19 @@ def _components(checked: CheckedInputs, convention: Convention, layout: Layout) 
             jnp.maximum(bessel * at_windows.var_v - squared_difference, 0) / 2, sigma_x * sigma_y + c2 / 2
         ),
     )
-    return jax.tree.map(lambda d: _as_map(jnp.minimum(d, 2), at_windows, u.centred.shape[-1], layout), one_minus)
+    return jax.tree.map(lambda d: _as_map(jnp.minimum(d, 2), at_windows, channels, layout), one_minus)
 
 
 def _pair_of_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> Pair:
     """Returns the pair whose windows make up the map: shrunk and padded by the rules of the convention."""
     pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
     return pad_pair(pair, convention.window.taps(layout.spatial_ndim), convention.padding)
+
+
+def _image_of_map(image: CentredImage, convention: Convention, layout: Layout) -> CentredImage:
+    """Returns an image shrunk and padded as `_pair_of_map` does. A flat image stays flat to the last digit."""
+    image = downsample(image, convention.downsample, layout.spatial_ndim)
+    return pad(image, convention.window.taps(layout.spatial_ndim), convention.padding)
 
 
 def _as_map(d: jax.Array, at_windows: WindowStatistics, channels: int, layout: Layout) -> jax.Array:

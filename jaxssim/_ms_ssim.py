@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxssim import conventions
+from jaxssim._arrays import as_real
 from jaxssim._core import formulas, images, resampling, statistics
 from jaxssim._core.averaging import mean_of_formula, mean_over_windows
 from jaxssim._core.formulas import Formula
@@ -189,7 +189,8 @@ def ms_ssim_l1_loss(
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     check_static(alpha=alpha)
-    if not (isinstance(alpha, numbers.Real) and 0 <= alpha <= 1):
+    share = as_real("alpha", alpha)
+    if share.shape != () or not 0 <= float(share) <= 1:
         raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
     sigmas = check_positive("sigmas", sigmas, "in pixels and rising, for instance (0.5, 1.0, 2.0)")
     if list(sigmas) != sorted(sigmas):
@@ -200,7 +201,7 @@ def ms_ssim_l1_loss(
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
     checked = prepare(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout, k1, k2)
-    return reduce_batch(_ms_ssim_l1(checked, float(alpha), sizes, sigmas, layout), reduction)
+    return reduce_batch(_ms_ssim_l1(checked, float(share), sizes, sigmas, layout), reduction)
 
 
 def prepare_ms_ssim(

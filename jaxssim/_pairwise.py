@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxssim._arrays import as_array
 from jaxssim._comparisons import COMPARISONS, Comparison, name_of_metric
-from jaxssim._inputs import check_image
+from jaxssim._inputs import check_image, hashable
 from jaxssim._layout import LAST, Layout, canonical_image, split_shape, statistics_dtype
 
 BLOCK = 2**22
@@ -33,7 +33,7 @@ def pairwise(
     """Returns the matrix of a metric between all pairs of n images.
 
     What depends on one image alone is computed once for each image, for the metrics of jaxssim. A function of your own
-    is called for all n² pairs of images, (height, width, channels), in blocks under `jax.vmap`.
+    is called for all n² pairs of images, (height, width, channels) or (height, width), in blocks under `jax.vmap`.
 
     Args:
         images: (n, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -65,14 +65,14 @@ def pairwise(
             "images must be (n, height, width, channels) with n at least 1, or (n, height, width) with "
             f"channel_axis=None, got the shape {stack.shape} with channel_axis={channel_axis}"
         )
-    if not isinstance(name, str):
-        return _matrix_of_function(name, stack, options if mask is None else {**options, "mask": mask})
     if channel_axis is not None:
         stack = jnp.moveaxis(stack, channel_axis, -1)
         layout, mask = Layout(2, -1), _move_channels_last(mask, channel_axis)
-    allowed = list(inspect.signature(COMPARISONS[name]).parameters)[2:]
     if mask is not None:
-        options["mask"] = mask
+        options["mask"] = as_array("mask", mask)
+    if not isinstance(name, str):
+        return _matrix_of_function(name, stack, options)
+    allowed = list(inspect.signature(COMPARISONS[name]).parameters)[2:]
     if not options.keys() <= set(allowed):
         raise TypeError(f"metric={name!r} takes the options {allowed}, got {sorted(options)}")
     comparison, shared = COMPARISONS[name](stack[0], layout, **options)
@@ -102,7 +102,7 @@ def _matrix(comparison: Comparison, images: jax.Array, shared: Any, layout: Layo
 
 def _matrix_of_function(function: Callable[..., jax.Array], images: jax.Array, options: dict[str, Any]) -> jax.Array:
     arrays = {name: value for name, value in options.items() if isinstance(value, np.ndarray | jax.Array)}
-    static = tuple((name, value) for name, value in options.items() if name not in arrays)
+    static = tuple((name, hashable(name, value)) for name, value in options.items() if name not in arrays)
     return _traced_matrix_of_function(function, static, images, arrays)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxssim._arrays import as_real
 from jaxssim._core.numerics import absolute, weighted_mean
-from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask
+from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask, check_static
 from jaxssim._layout import (
     LAST,
     Layout,
@@ -167,16 +169,21 @@ def luma(
     """
     image = check_image("rgb", rgb, Layout(1, channel_axis))
     if channel_axis is None or image.shape[channel_axis] != 3:
+        fitting = [axis for axis in range(-image.ndim, 0) if image.shape[axis] == 3]
         raise ValueError(
             f"rgb must hold red, green and blue along channel_axis, got the shape {image.shape} with "
-            f"channel_axis={channel_axis}"
+            f"channel_axis={channel_axis}; pass {f'channel_axis={fitting[-1]}' if fitting else 'images of 3 channels'}"
         )
-    limit = INTEGER_RANGES.get(str(image.dtype), data_range)
-    if data_range not in (None, limit):
-        raise ValueError(
-            f"data_range of {image.dtype} images is {limit}, got {data_range}; convert them to float32 for another"
-        )
-    return _luma(image, check_data_range(limit, image, image, ()), bool(full_range), channel_axis)
+    check_static(full_range=full_range)
+    limit = INTEGER_RANGES.get(str(image.dtype))
+    if limit is not None and data_range is not None:
+        check_static(data_range=data_range)
+        if np.any(as_real("data_range", data_range) != limit):
+            raise ValueError(
+                f"data_range of {image.dtype} images is {limit}, got {data_range}; convert them to float32 for another"
+            )
+    data_range = check_data_range(data_range if limit is None else limit, image, image, ())
+    return _luma(image, data_range, bool(full_range), channel_axis)
 
 
 def _check_pair(x: Any, y: Any, mask: Any, layout: Layout) -> tuple[Any, Any, Any]:

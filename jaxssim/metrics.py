@@ -8,7 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxssim._arrays import as_array
+from jaxssim._comparisons import FUNCTIONS
 from jaxssim._core.numerics import two_sum
+from jaxssim._inputs import hashable
 from jaxssim._ssim import ssim
 
 __all__ = ["Average"]
@@ -23,12 +26,13 @@ class Average:
     `jax.experimental.multihost_utils.process_allgather` and `merge` the parts.
 
     Args:
-        metric: A function `metric(x, y, **options)` that returns one value for each image, for instance `jaxssim.ssim`.
+        metric: A function `metric(x, y, **options)` that returns one value for each image, for instance `jaxssim.ssim`,
+            or the name of a metric of jaxssim, for instance "psnr".
         keep: Whether `values` keeps the value of every image, in order. Under `jax.jit` each update would recompile.
-        options: Arguments of the metric, hashable.
+        options: Arguments of the metric, hashable; lists and arrays become tuples.
 
     Raises:
-        TypeError: If `metric` is not callable.
+        TypeError: If `metric` is neither callable nor a known name, or an option is not hashable.
 
     Example:
         >>> average = jaxssim.metrics.Average(jaxssim.ssim, data_range=1.0)
@@ -39,11 +43,16 @@ class Average:
         (1.0, 13)
     """
 
-    def __init__(self, metric: Callable[..., jax.Array] = ssim, *, keep: bool = False, **options: Any) -> None:
+    def __init__(self, metric: str | Callable[..., jax.Array] = ssim, *, keep: bool = False, **options: Any) -> None:
         """Starts without images."""
-        if not callable(metric):
-            raise TypeError(f"metric must be a function of two images, for instance jaxssim.ssim, got {metric!r}")
-        self.metric, self.keep, self.options = metric, keep, options
+        function = FUNCTIONS.get(metric) if isinstance(metric, str) else metric
+        if not callable(function):
+            raise TypeError(
+                f"metric must be a function of two images, for instance jaxssim.ssim, or one of "
+                f"{', '.join(map(repr, FUNCTIONS))}, got {metric!r}"
+            )
+        self.metric, self.keep = function, keep
+        self.options = {name: hashable(name, value) for name, value in options.items()}
         self.reset()
 
     def reset(self) -> None:
@@ -67,7 +76,7 @@ class Average:
             ValueError: As the metric, or if `valid` is not one bool for each image.
         """
         values = jnp.asarray(self.metric(x, y, **self.options))
-        inside = np.ones(values.shape, bool) if valid is None else jnp.asarray(valid)
+        inside = np.ones(values.shape, bool) if valid is None else jnp.asarray(as_array("valid", valid))
         if inside.shape != values.shape or inside.dtype != bool:
             raise ValueError(f"valid must be bool of shape {values.shape}, got {inside.dtype} of {inside.shape}")
         self._add(jnp.where(inside, values, 0).sum())

@@ -55,6 +55,16 @@ class ImagePair(NamedTuple):
             CentredImage(unfold(v, channels), offsets[2] * scale, self.weight),
         )
 
+    def each(self) -> tuple[CentredImage, ...]:
+        """Returns x and y in units of the data range, less their offsets."""
+
+        def centred(image: jax.Array, offset: jax.Array) -> CentredImage:
+            values = (image.astype(self.scale.dtype) - offset) * self.scale
+            inside = values if self.weight is None else jnp.where(self.weight > 0, values, 0)
+            return CentredImage(inside, offset * self.scale, self.weight)
+
+        return tuple(centred(image, offset) for image, offset in zip(self.arrays, self.offsets[:2], strict=True))
+
     def scaled_tangent(self, tangent: jax.Array) -> jax.Array:
         """Returns the folded tangent of x + y caused by a tangent of x or of y.
 

@@ -1,5 +1,6 @@
 """Containers that carry more than numbers: each works as its owner means, or is an error that says what to pass."""
 
+import array
 import sys
 from pathlib import Path
 
@@ -47,7 +48,39 @@ def test_a_masked_array_without_masked_pixels_is_an_array():
 def test_containers_of_more_than_numbers_are_refused_by_their_attributes(attribute):
     with refused(r"y is a \w+\.Container", "carries", "pass"):
         jaxssim.ssim(X, Container(Y, **{attribute: "anything"}))
-    assert jaxssim.ssim(X, Container(Y, name="plain")) == VALUE
+    for plain in ({"name": "plain"}, {attribute: None}, {attribute: len}):  # a method, or nothing there
+        assert jaxssim.ssim(X, Container(Y, **plain)) == VALUE
+
+
+def test_a_frame_whose_mask_is_a_method_is_refused_for_its_labels():
+    with refused("carries labels", "to_numpy"):
+        jaxssim.ssim(X, Container(Y, mask=len, index=[0, 1]))
+
+
+def test_masks_and_units_of_options_are_not_lost_either():
+    masked = np.ma.array([0.5, 0.5], mask=[False, True])
+    with refused("weights is a .*MaskedArray"):
+        jaxssim.ms_ssim(X, Y, weights=masked)
+    with refused("sigmas is a .*Container", "units"):
+        jaxssim.ms_ssim_l1_loss(X, Y, sigmas=Container([0.5, 1.0], unit="pix"))
+    with refused("valid is a .*MaskedArray"):
+        jaxssim.metrics.Average().update(x=X[None], y=Y[None], valid=np.ma.array([True], mask=[True]))
+
+
+def test_quantised_tensors_are_refused():
+    with refused("quantised", "scale"):
+        jaxssim.ssim(X, Container(Y, dtype=Container(0, is_quantized=True)))
+
+
+def test_plain_numbers_of_any_make_are_arrays():
+    numbers = array.array("f", [1, 2, 4])
+    assert jaxssim.mse(numbers, memoryview(numbers), spatial_ndim=1, channel_axis=None) == 0
+
+
+@pytest.mark.parametrize("value", [{"image": X}, object(), {1, 2}, [object()]])
+def test_what_holds_no_numbers_is_refused(value):
+    with refused("x is a", "not an array of numbers", "toarray"):
+        jaxssim.ssim(value, Y)
 
 
 def test_pandas_frames_are_refused_since_their_rows_are_aligned_by_labels():
@@ -61,13 +94,43 @@ def test_pictures_of_pillow_are_read_where_their_numbers_are_colours():
     x, y = image.fromarray(X), image.fromarray(Y)
     assert jaxssim.ssim(x, y) == VALUE
     assert jaxssim.ssim([x, x], [y, y]).tolist() == [VALUE, VALUE]
-    for mode in ("P", "RGBA", "CMYK", "LAB", "HSV", "YCbCr", "LA", "1"):
-        picture = x.convert("RGB").convert(mode) if mode != "LAB" else image.new("LAB", x.size)
+    for mode in ("P", "CMYK", "HSV", "YCbCr"):
         with refused(f"mode '{mode}'", r'convert\("RGB"\)'):
-            jaxssim.ssim(picture, picture)
+            jaxssim.ssim(x.convert(mode), y)
+    with refused("mode 'I'", "float32"):
+        jaxssim.ssim(image.new("I", x.size), y)
+    with refused("mode 'LAB'", "red, green and blue"):
+        jaxssim.ssim(image.new("LAB", x.size), y)
+    for mode in ("RGBA", "LA"):
+        with refused("transparent", r"mask=a\[\.\.\., 3\]"):
+            jaxssim.ssim(x.convert(mode), y)
 
 
-@pytest.mark.parametrize("value", [None, "a.png", b"a.png", Path("a.png"), ["a.png", "b.png"]])
+def test_opened_pictures_that_carry_more_than_their_pixels_are_refused(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    x, y = image.fromarray(X), image.fromarray(Y)
+    x.save(tmp_path / "transparent.png", transparency=(0, 0, 0))
+    x.save(tmp_path / "frames.tiff", save_all=True, append_images=[y])
+    exif = image.Exif()
+    exif[0x0112] = 6
+    x.save(tmp_path / "turned.png", exif=exif)
+    for name, words in (("transparent.png", "mask"), ("frames.tiff", "2 frames"), ("turned.png", "exif_transpose")):
+        with image.open(tmp_path / name) as opened, refused(words):
+            jaxssim.ssim(opened, opened)
+
+
+def test_a_mask_may_be_a_picture_of_two_levels():
+    image = pytest.importorskip("PIL.Image")
+    mask = np.arange(24) * np.ones((20, 1)) > 5
+    picture = image.fromarray(np.uint8(255 * mask)).convert("1")
+    expected = jaxssim.ssim(X, Y, mask=mask)
+    for each in (picture, np.asarray(picture)):  # whose True is the byte 255
+        assert jaxssim.ssim(X, Y, mask=each) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [None, "a.png", b"a.png", Path("a.png"), ["a.png", "b.png"], np.array(["a.png"]), np.str_("a.png")]
+)
 def test_paths_and_none_are_refused_with_how_to_load_a_picture(value):
     with refused("x must be an array", "PIL.Image.open"):
         jaxssim.ssim(value, Y)

@@ -1,5 +1,8 @@
 """Errors for invalid arguments: each message says what to pass instead."""
 
+import copy
+import inspect
+import pickle
 import re
 
 import jax
@@ -152,8 +155,6 @@ def test_errors_are_raised_while_tracing():
 
 
 def test_signature_shows_the_default_channel_axis():
-    import inspect
-
     assert "channel_axis: int | None = <the last axis, of at most 4 channels>" in str(inspect.signature(jaxssim.ssim))
 
 
@@ -198,3 +199,16 @@ def test_a_mask_of_one_channel():
     first = [np.moveaxis(image, -1, 1) for image in (x, y, mask[..., None])]
     options = {"data_range": 1.0, "channel_axis": -3, "mask": first.pop()}
     np.testing.assert_array_equal(jaxssim.ssim(*first, **options), expected)
+
+
+def test_traced_data_ranges_that_integer_images_cannot_have_give_nan():
+    x, y = np.uint8(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)))
+    for metric in (jaxssim.ssim, jaxssim.psnr, jaxssim.ssim_loss):
+        value = jax.jit(lambda r, metric=metric: metric(x, y, data_range=r))
+        assert np.isnan(value(1.0))
+        np.testing.assert_allclose(value(255.0), metric(x, y), rtol=1e-6)
+
+
+def test_the_default_channel_axis_stays_the_default_when_copied():
+    default = inspect.signature(jaxssim.ssim).parameters["channel_axis"].default
+    assert copy.deepcopy(default) is copy.copy(default) is pickle.loads(pickle.dumps(default)) is default

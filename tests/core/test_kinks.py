@@ -65,3 +65,13 @@ def test_mae_of_integers_still_counts_every_difference():
     x, y = np.uint8([[0, 255, 7, 7]] * 4), np.uint8([[255, 0, 7, 9]] * 4)
     assert jaxssim.mae(x, y, channel_axis=None) == 128.0
     assert np.isnan(jaxssim.mae(np.float32([[np.nan, 1]]), np.float32([[0, 1]]), channel_axis=None))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 0.3, 1.0])
+def test_flat_images_of_any_level_have_no_slope_where_a_root_has_none(level):
+    y = np.random.default_rng(0).random((24, 24), np.float32)
+    flat = np.full_like(y, level)
+    contrast = lambda x: jaxssim.ssim_components(x, y, data_range=1.0, channel_axis=None).contrast.mean()  # noqa: E731
+    assert not jax.grad(contrast)(flat).any()
+    wavelets = lambda x: jaxssim.cw_ssim(x, y, levels=2, orientations=4, channel_axis=None)  # noqa: E731
+    assert np.abs(jax.grad(wavelets)(flat)).max() < 1e-6

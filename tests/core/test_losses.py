@@ -105,3 +105,12 @@ def test_weights_may_be_an_array_of_jax_or_numpy():
     expected = jaxssim.ms_ssim(X, Y, data_range=1.0, weights=(0.25, 0.75))
     for weights in (jnp.array([0.25, 0.75]), np.array([0.25, 0.75])):
         np.testing.assert_array_equal(jaxssim.ms_ssim(X, Y, data_range=1.0, weights=weights), expected)
+
+
+def test_a_cropped_border_is_left_out_of_cw_ssim():
+    inside = (slice(None), slice(4, -4), slice(4, -4))
+    for function in (jaxssim.cw_ssim, jaxssim.cw_ssim_loss):
+        np.testing.assert_array_equal(function(X, Y, levels=2, crop_border=4), function(X[inside], Y[inside], levels=2))
+    first = (np.moveaxis(image, -1, 1) for image in (X, Y))
+    cropped = jaxssim.cw_ssim(*first, levels=2, crop_border=4, channel_axis=-3)
+    np.testing.assert_allclose(cropped, jaxssim.cw_ssim(X[inside], Y[inside], levels=2), rtol=1e-6)

@@ -117,3 +117,15 @@ def test_errors_of_luma():
     assert jaxssim.luma(np.zeros((5, 5, 3), np.uint16), data_range=65535).shape == (5, 5)
     with pytest.raises(ValueError, match="rgb has type int32"):
         jaxssim.luma(np.zeros((5, 5, 3), np.int32))
+
+
+def test_errors_of_traced_arguments_and_channels_first():
+    rgb = np.zeros((24, 20, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"full_range is traced.*static_argnames"):
+        jax.jit(jaxssim.luma)(rgb, full_range=True)
+    with pytest.raises(ValueError, match="data_range is traced"):
+        jax.jit(lambda r: jaxssim.luma(rgb, data_range=r))(255)
+    with pytest.raises(ValueError, match=r"data_range has shape \(2,\)"):
+        jaxssim.luma(np.zeros((2, 8, 8, 3)), data_range=np.array([1.0, 255.0]))
+    with pytest.raises(ValueError, match="pass channel_axis=-3"):
+        jaxssim.luma(np.moveaxis(rgb, -1, 0))

@@ -80,9 +80,9 @@ def test_valid_must_be_one_bool_for_each_image(valid):
         Average(data_range=1.0).update(x=x, y=y, valid=valid)
 
 
-def test_metric_must_be_a_function():
-    with pytest.raises(TypeError, match=r"metric must be a function of two images, .* got 'ssim'"):
-        Average("ssim")
+def test_metric_must_be_a_function_or_a_name():
+    with pytest.raises(TypeError, match=r"metric must be a function of two images, .* got 4"):
+        Average(4)
 
 
 def test_scan_under_x64_keeps_the_types():
@@ -175,3 +175,13 @@ def test_average_of_a_partial_function():
     average = Average(functools.partial(jaxssim.ssim, convention=jaxssim.conventions.SKIMAGE, data_range=1.0))
     average.update(x=x, y=y)
     assert average.compute() != jaxssim.ssim(x, y, data_range=1.0).mean()
+
+
+def test_a_metric_by_its_name_and_options_that_are_lists():
+    x, y = np.random.default_rng(0).random((2, 3, 32, 32, 1), np.float32)
+    average = Average("ms_ssim", data_range=1.0, weights=[0.5, 0.5])
+    update = jax.jit(lambda average, x, y: (average.update(x=x, y=y), average)[1])
+    expected = jaxssim.ms_ssim(x, y, data_range=1.0, weights=(0.5, 0.5)).mean()
+    np.testing.assert_allclose(update(average, x, y).compute(), expected, rtol=1e-6)
+    with pytest.raises(TypeError, match=r"or one of 'mse', .*'cw_ssim', got 'lpips'"):
+        Average("lpips")

@@ -180,3 +180,15 @@ class TestErrors:
             jaxssim.pairwise(images(), data_range=1.0, levels=3)
         with pytest.raises(TypeError, match="metric='mse' takes the options"):
             jaxssim.pairwise(images(), metric="mse", data_range=1.0)
+
+
+def test_options_of_ones_own_functions_and_channels_first():
+    stack = images()
+    first = np.moveaxis(stack, -1, -3)
+    expected = 1 - jaxssim.pairwise(stack, data_range=1.0)
+    loss = jaxssim.pairwise(first, metric=jaxssim.ssim_loss, data_range=1.0, channel_axis=-3)
+    np.testing.assert_allclose(loss, expected, atol=CLOSE)
+    several = jaxssim.pairwise(stack, metric=jaxssim.ms_ssim_loss, data_range=1.0, weights=[0.5, 0.5], convention=SMALL)
+    assert several.shape == expected.shape
+    with pytest.raises(TypeError, match="data_range must be hashable, got a dict"):
+        jaxssim.pairwise(stack, metric=jaxssim.ssim_loss, data_range={"a": 1})
