@@ -36,18 +36,19 @@ def one_line(value: object, style: str = "") -> Text:
     return Text("".join(shown), style)
 
 
-def progress_bar(console: Console, values: str) -> Progress:
-    """Returns a progress bar that counts steps and shows a task's values and the time left.
+def progress_bar(console: Console, values: str, time_left: bool = True) -> Progress:
+    """Returns a progress bar that counts steps and shows a task's values.
 
     Args:
       console: where the bar is drawn.
       values: a format of the task's fields, for example "loss {task.fields[loss]:.4f}".
+      time_left: whether the bar ends with rich's estimate of the time left, from the mean speed of the last steps.
     """
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(values, markup=False),
-        TimeRemainingColumn(),
+        *[TimeRemainingColumn()] * time_left,
         console=console,
     )

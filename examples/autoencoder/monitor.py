@@ -1,11 +1,7 @@
-"""What a run shows and records while it trains: a progress bar, metrics.jsonl, TensorBoard files, a trace."""
+"""What a run records while it trains, beside what it shows: metrics.jsonl, TensorBoard files, a trace."""
 
 import json
-import math
-import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import jax
@@ -15,71 +11,28 @@ from tensorboardX import SummaryWriter
 
 from examples.autoencoder.checkpoints import History
 from examples.autoencoder.config import Config
-from examples.progress import progress_bar
+from examples.autoencoder.display import Display
+from examples.autoencoder.timing import UNTIMED_STEPS, Timer
 from examples.saving import plain_path
 
 IMAGES_SHOWN = 8  # test patches in TensorBoard
-UNTIMED_STEPS = 2  # they include the compilation
 TRACED_STEPS = 10
-BAR_VALUES = "loss {task.fields[loss]:.4f}  test SSIM {task.fields[ssim]:.4f}  {task.fields[speed]:.0f} images/s"
-
-
-class StepTimer:
-    """Measures the duration of the last 1000 steps, without the evaluations between them and the first steps."""
-
-    def __init__(self, batch_size: int) -> None:
-        """Creates a timer for steps of `batch_size` images."""
-        self.batch_size = batch_size
-        self.steps = 0
-        self.durations: deque[tuple[float, float]] = deque(maxlen=1000)  # seconds of a step, and of its wait for data
-
-    def start(self) -> None:
-        """Starts to time, after an evaluation or at the beginning."""
-        self.waited = 0.0
-        self.last = time.perf_counter()
-
-    @contextmanager
-    def waiting_for_data(self) -> Iterator[None]:
-        """Times a wait for the next batch."""
-        start = time.perf_counter()
-        yield
-        self.waited += time.perf_counter() - start
-
-    def step(self) -> None:
-        """Records the end of a step."""
-        now = time.perf_counter()
-        if self.steps == UNTIMED_STEPS:
-            self.durations.clear()
-        self.durations.append((now - self.last, self.waited))
-        self.steps, self.waited, self.last = self.steps + 1, 0.0, now
-
-    def summary(self) -> dict[str, float]:
-        """Returns the images per second, and the fraction of the time spent waiting for data."""
-        seconds, waited = map(sum, zip(*self.durations, strict=True))
-        images = self.batch_size * len(self.durations)
-        return {"images_per_second": images / seconds, "waiting_for_data": waited / seconds}
 
 
 class Monitor:
     """Shows and records the progress of a run in the first process; in other processes it shows and writes nothing."""
 
-    def __init__(self, config: Config, console: Console, history: History) -> None:
-        """Starts the progress bar and the TensorBoard log after the last step of the history."""
+    def __init__(self, config: Config, console: Console, history: History, test_patches: int) -> None:
+        """Starts the display and the TensorBoard log after the last step of the history."""
         self.config = config
-        self.timer = StepTimer(config.batch_size)
+        self.timer = Timer(config.batch_size, test_patches)
         self.is_first_process = jax.process_index() == 0
         self.tracing = ExitStack()  # what ends with the trace
         self.resumed = int(history[-1]["step"]) if history else 0
-        self.ssim = history[-1]["ssim"] if history else math.nan
         self.board = SummaryWriter(
             str(config.folder / "tensorboard"), purge_step=self.resumed + 1, write_to_disk=self.is_first_process
         )
-        self.bar = progress_bar(console, BAR_VALUES)
-        self.task = self.bar.add_task(
-            "training", total=config.steps, completed=self.resumed, loss=math.nan, ssim=self.ssim, speed=math.nan
-        )
-        if self.resumed < config.steps:
-            self.bar.start()
+        self.display = Display(config, console, history, self.timer)
         if self.is_first_process:
             write_atomically(config.folder / "config.json", config.to_json())
 
@@ -95,13 +48,12 @@ class Monitor:
     def step(self, loss: float) -> None:
         """Shows the end of a step."""
         self.timer.step()
-        speed = self.timer.summary()["images_per_second"]
-        self.bar.update(self.task, advance=1, loss=loss, ssim=self.ssim, speed=speed)
+        self.display.step(loss)
 
     def evaluation(self, history: History, patches: np.ndarray, reconstructed: np.ndarray) -> None:
         """Records the evaluation at the end of the history, and test patches above their reconstructions."""
         record = history[-1]
-        self.ssim = record["ssim"]
+        self.display.evaluation(record)
         if not self.is_first_process:
             return
         step, timing = int(record["step"]), self.timer.summary()
@@ -116,9 +68,9 @@ class Monitor:
         write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2))
 
     def close(self) -> None:
-        """Ends the trace, the progress bar and the log."""
+        """Ends the trace, the display and the log."""
         self.tracing.close()
-        self.bar.stop()
+        self.display.close()
         self.board.close()
 
 

@@ -59,7 +59,7 @@ def train(config: Config, console: Console) -> Run:
         if history:
             verb = "finished" if history[-1]["step"] >= config.steps else "resumed"
             say(console, f"{config.folder}: {verb} after step {history[-1]['step']} of {config.steps}")
-        with closing(Monitor(config, console, history)) as monitor:
+        with closing(Monitor(config, console, history, len(patches))) as monitor:
             Training(config, state, batches, patches, mesh, history, checkpoints, monitor).run()
     save_parameters(state.model, config.folder)
     metrics = json.loads((config.folder / "metrics.json").read_text())
