@@ -5,7 +5,7 @@ evaluation then divide by 255.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -31,14 +31,17 @@ TRAINING_PHOTOGRAPHS = (
 )
 TEST_PHOTOGRAPHS = ("camera", "chelsea", "coffee", "rocket")
 MAX_ENLARGED_PIXELS = 2**26  # Pillow itself limits the pixels that a file may claim
+T = TypeVar("T")
 
 
 class Images(NamedTuple):
-    """Training and test images, uint8 (height, width, 3), each at least one patch high and wide."""
+    """Training and test images, uint8 (height, width, 3), each at least one patch high and wide, and their names."""
 
     training: list[np.ndarray]
     test: list[np.ndarray]
     report: Report
+    training_names: list[str]
+    test_names: list[str]
 
 
 def load_images(config: Config) -> Images:
@@ -50,7 +53,7 @@ def load_images(config: Config) -> Images:
     path = config.data
     if path is None:
         training, test = (list(map(skimage_photograph, names)) for names in (TRAINING_PHOTOGRAPHS, TEST_PHOTOGRAPHS))
-        return Images(training, test, Report())
+        return Images(training, test, Report(), list(TRAINING_PHOTOGRAPHS), list(TEST_PHOTOGRAPHS))
     if path.is_dir() and not arrays.has_idx_files(path):
         return load_folder(path, config)
     if path.is_dir() or path.name.endswith((".npy", ".npz", ".tar.gz")):
@@ -83,9 +86,11 @@ def load_arrays(path: Path, config: Config) -> Images:
         )
     report = Report()
     report.add(path, notes)
+    names = [f"{path}: image {i}" for i in range(len(training))]
     if not test:
-        return Images(*split(training, config), report)
-    return Images(shuffled(training, config.seed), test, report)
+        return Images(*split(training, config), report, *split(names, config))
+    test_names = [f"{path}: test image {i}" for i in range(len(test))]
+    return Images(shuffled(training, config.seed), test, report, shuffled(names, config.seed), test_names)
 
 
 def load_folder(folder: Path, config: Config) -> Images:
@@ -95,7 +100,7 @@ def load_folder(folder: Path, config: Config) -> Images:
     """
     files, unreadable = list_pictures(folder)
     files, doubles = drop_doubles(files)
-    images, report = [], Report(unreadable)
+    images, names, report = [], [], Report(unreadable)
     for path in files:
         try:
             image, notes = read_image(path, config.patch, config.data_range)
@@ -103,6 +108,7 @@ def load_folder(folder: Path, config: Config) -> Images:
             report.unreadable.append(error)
         else:
             images.append(image)
+            names.append(str(path))
             report.add(path, notes)
     for path in doubles:
         report.add(path, ["another link to a file that is read already, left out"])
@@ -112,18 +118,18 @@ def load_folder(folder: Path, config: Config) -> Images:
             f"--data {show_name(folder)} holds {len(images)} readable and {len(report.unreadable)} unreadable images; "
             f"pass a folder with at least 2 ({', '.join(SUFFIXES)}; subfolders are searched too){reasons}"
         )
-    return Images(*split(images, config), report)
+    return Images(*split(images, config), report, *split(names, config))
 
 
-def split(images: list[np.ndarray], config: Config) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Splits images at random into training and test images, at least one of each."""
+def split(images: list[T], config: Config) -> tuple[list[T], list[T]]:
+    """Splits images, or their names, at random into those for training and for testing, at least one of each."""
     count = min(max(1, round(config.test_fraction * len(images))), len(images) - 1)
     images = shuffled(images, config.seed)
     return images[count:], images[:count]
 
 
-def shuffled(images: list[np.ndarray], seed: int) -> list[np.ndarray]:
-    """Returns the images in random order."""
+def shuffled(images: list[T], seed: int) -> list[T]:
+    """Returns the images, or their names, in a random order that depends on their number alone."""
     return [images[i] for i in np.random.default_rng(seed).permutation(len(images))]
 
 

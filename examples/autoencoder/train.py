@@ -18,6 +18,7 @@ from examples.autoencoder.checkpoints import Checkpoints, History
 from examples.autoencoder.config import Config
 from examples.autoencoder.images import load_images
 from examples.autoencoder.input_pipeline import test_patches, training_batches
+from examples.autoencoder.inventory import say_inventory, write_names
 from examples.autoencoder.losses import Loss, check_patch_size, loss_of
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
@@ -54,6 +55,9 @@ def train(config: Config, console: Console) -> Run:
     batches = training_batches(images.training, config, jax.process_index(), jax.process_count())
     state = initial_state(config)
     parallel.replicate(state, mesh)
+    say_inventory(config, images, len(patches), state.model, console)
+    if jax.process_index() == 0:
+        write_names(config, images)
     with closing(Checkpoints(config, console)) as checkpoints:
         history = checkpoints.restore(state, batches)
         if history:
