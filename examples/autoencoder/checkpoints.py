@@ -93,22 +93,8 @@ class Checkpoints:
         return []
 
     def read(self, step: int, state: Any) -> tuple[Any, dict[str, Any]]:
-        """Reads a checkpoint and verifies its checksum.
-
-        Returns:
-          The arrays, placed on devices as those of `state`, and the progress: the history and the position in the data.
-
-        Raises:
-          ValueError: the checksum differs. Orbax raises other exceptions for files that are missing or malformed.
-        """
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, nnx.to_pure_dict(nnx.state(state)))
-        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(target), progress=ocp.args.JsonRestore())
-        restored = self.manager.restore(step, args=items)
-        progress = restored.progress
-        stored = progress.pop("checksum")
-        if checksum(restored.arrays, progress) != stored:
-            raise ValueError("its checksum differs from the stored one")
-        return restored.arrays, progress
+        """Reads a checkpoint as `read` does."""
+        return read(self.manager, step, state)
 
     def set_aside(self, damaged: dict[int, str]) -> None:
         """Reports damaged checkpoints, given with the reasons, and moves them to the folder `damaged`."""
@@ -132,6 +118,25 @@ class Checkpoints:
         """Waits until the last checkpoint is written."""
         with self.resources:
             self.manager.close()
+
+
+def read(manager: ocp.CheckpointManager, step: int, state: Any) -> tuple[Any, dict[str, Any]]:
+    """Reads a checkpoint and verifies its checksum.
+
+    Returns:
+      The arrays, placed on devices as those of `state`, and the progress: the history and the position in the data.
+
+    Raises:
+      ValueError: the checksum differs. Orbax raises other exceptions for files that are missing or malformed.
+    """
+    target = jax.tree.map(ocp.utils.to_shape_dtype_struct, nnx.to_pure_dict(nnx.state(state)))
+    items = ocp.args.Composite(arrays=ocp.args.StandardRestore(target), progress=ocp.args.JsonRestore())
+    restored = manager.restore(step, args=items)
+    progress = restored.progress
+    stored = progress.pop("checksum")
+    if checksum(restored.arrays, progress) != stored:
+        raise ValueError("its checksum differs from the stored one")
+    return restored.arrays, progress
 
 
 def best_steps(history: History, saved: set[int], count: int) -> list[int]:

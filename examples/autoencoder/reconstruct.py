@@ -19,7 +19,7 @@ from PIL import Image
 
 import jaxssim
 from examples.autoencoder.model import Autoencoder
-from examples.autoencoder.runs import load_run
+from examples.autoencoder.runs import Choice, choose_step, load_run
 from examples.blending import blend_tiles
 from examples.notices import print_report
 from examples.progress import open_console, say
@@ -42,6 +42,9 @@ class Options:
     """Folder for scores.csv, images/ and ssim_maps/. Default: RUN/reconstructed."""
     export: bool = False
     """Write the network, for any batch size, to RUN/model.stablehlo, which jax.export reads."""
+    checkpoint: Choice | None = None
+    """The checkpoint whose network to take: the latest, the best by test SSIM, or that of a step. Default: the network
+    of the finished run, or the latest checkpoint of a run that has not finished."""
     data_range: float | None = None
     """Value of white in images of 16 bits or floats, where the file does not say it for certain."""
 
@@ -54,7 +57,10 @@ def main(options: Options) -> None:
     if not (paths or options.export):
         print_report(report, console)
         raise SystemExit("there are no images to reconstruct; pass image files or folders of them, or --export")
-    config, model = load_run(options.run)
+    step = choose_step(options.run, options.checkpoint)
+    config, model = load_run(options.run, step)
+    if step is not None:
+        say(console, f"network of step {step} of {config.steps}")
     if options.export:
         (options.run / "model.stablehlo").write_bytes(export(model, config.patch))
         say(console, options.run / "model.stablehlo")

@@ -1,9 +1,12 @@
 """Reconstructing whole images: tiles blended without seams, scores, pictures, and the exported network."""
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,14 @@ metrics = pytest.importorskip("skimage.metrics")
 
 import jax
 import matplotlib
+from flax import nnx
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
-from examples.autoencoder import reconstruct
+from examples.autoencoder import reconstruct, steps
+from examples.autoencoder.checkpoints import Checkpoints, array_bytes
 from examples.autoencoder.config import Config
+from examples.autoencoder.input_pipeline import training_batches
 from examples.autoencoder.runs import load_run
 from examples.autoencoder.train import train
 
@@ -194,3 +200,46 @@ def test_every_picture_has_scores_or_a_reason(tmp_path):
 def test_a_command_without_images_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="there are no images to reconstruct; pass"):
         reconstruct.main(reconstruct.Options(run=tmp_path, images=(tmp_path,)))
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """The folder of a run that keeps the checkpoints of steps 1, 2 and 3, the best of which is that of step 2."""
+    config = Config(runs=tmp_path_factory.mktemp("unfinished"), steps=9, width=16, patch=16)
+    config.folder.mkdir(parents=True)
+    history, checkpoints = [], Checkpoints(config, Console(quiet=True))
+    for step, ssim in ((1, 0.5), (2, 0.9), (3, 0.7)):
+        state = steps.initial_state(replace(config, seed=step))
+        history.append({"step": step, "ssim": ssim})
+        batches = training_batches([np.zeros((16, 16, 3), np.uint8)], config)
+        checkpoints.save(state, batches, history)
+    checkpoints.close()
+    (config.folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in history))
+    (config.folder / "config.json").write_text(config.to_json())
+    (config.folder / "checkpoints" / "4.orbax-checkpoint-tmp").mkdir()  # one that the run is writing
+    return config.folder
+
+
+@pytest.mark.parametrize(("checkpoint", "seed"), [(None, 3), ("latest", 3), ("best", 2), (1, 1)])
+def test_any_kept_checkpoint_of_an_unfinished_run_is_loaded(unfinished, checkpoint, seed):
+    config, model = load_run(unfinished, checkpoint)
+    expected = steps.initial_state(replace(config, seed=seed)).model
+    assert list(array_bytes(nnx.state(model))) == list(array_bytes(nnx.state(expected)))
+    assert (unfinished / "checkpoints" / "4.orbax-checkpoint-tmp").is_dir()
+
+
+def test_the_program_exports_a_checkpoint(unfinished, capsys):
+    reconstruct.main(reconstruct.Options(unfinished, export=True, checkpoint="best"))
+    assert capsys.readouterr().out == f"network of step 2 of 9\n{unfinished}/model.stablehlo\n"
+
+
+def test_a_checkpoint_that_is_not_kept_is_refused_with_those_that_are(unfinished, tmp_path):
+    with pytest.raises(SystemExit, match=r"--checkpoint 7 is not kept; pass --checkpoint latest, best, .*: 1, 2, 3$"):
+        load_run(unfinished, 7)
+    copy = shutil.copytree(unfinished, tmp_path / "damaged")
+    max((copy / "checkpoints" / "3").rglob("*"), key=lambda path: path.stat().st_size).write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"the checkpoint of step 3 cannot be read \(.*\); pass --checkpoint latest, "):
+        load_run(copy)
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(SystemExit, match="holds no checkpoint; the first one follows the first evaluation"):
+        load_run(copy, "latest")
