@@ -6,6 +6,7 @@ from rich.console import Console
 
 from examples.autoencoder import parallel, report
 from examples.autoencoder.config import Config
+from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import Run, train
 from examples.progress import open_console, say
 
@@ -14,9 +15,10 @@ def main(config: Config) -> None:
     """Trains, or resumes, the run that the config describes."""
     with parallel.join_job(config):
         console = open_console(quiet=jax.process_index() > 0)
-        run = train(config, console)
-        if jax.process_index() == 0:
-            show(run, config, console)
+        with stoppable(config.folder, console):
+            run = train(config, console)
+            if jax.process_index() == 0:
+                show(run, config, console)
 
 
 def show(run: Run, config: Config, console: Console) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from examples.autoencoder import parallel, report
 from examples.autoencoder.config import Config, LossName
+from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import Run, train
 from examples.progress import open_console, say
 from examples.saving import make_folder
@@ -31,7 +32,8 @@ def main(config: Config) -> None:
         runs = {}
         for title, each in configs.items():
             say(console, f"trained with {title}")
-            runs[title] = train(each, console)
+            with stoppable(each.folder, console):
+                runs[title] = train(each, console)
         if jax.process_index() == 0:
             show(runs, config, console)
 

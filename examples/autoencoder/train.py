@@ -23,6 +23,7 @@ from examples.autoencoder.losses import Loss, check_patch_size, loss_of
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
+from examples.autoencoder.stopping import between_steps, pending_signal
 from examples.notices import print_report
 from examples.progress import say
 from examples.saving import make_folder, save_parameters
@@ -63,7 +64,7 @@ def train(config: Config, console: Console) -> Run:
         if history:
             verb = "finished" if history[-1]["step"] >= config.steps else "resumed"
             say(console, f"{config.folder}: {verb} after step {history[-1]['step']} of {config.steps}")
-        with closing(Monitor(config, console, history, len(patches))) as monitor:
+        with closing(Monitor(config, console, history, len(patches))) as monitor, between_steps():
             Training(config, state, batches, patches, mesh, history, checkpoints, monitor).run()
     save_parameters(state.model, config.folder)
     metrics = json.loads((config.folder / "metrics.json").read_text())
@@ -110,6 +111,7 @@ class Training:
         test_loss = self.history[-1]["test_loss"] if self.history else np.nan
         self.monitor.timer.start()
         for step in steps:
+            pending_signal.check()
             self.monitor.trace(step)
             with self.monitor.timer.waiting_for_data():
                 batch = parallel.shard_batch(next(self.batches), self.mesh)
