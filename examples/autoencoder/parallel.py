@@ -1,9 +1,12 @@
 """Data parallelism: each batch is divided among all devices of all processes, everything else is replicated."""
 
+import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +15,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from examples.autoencoder.config import Config
+from examples.saving import make_folder
+from jaxssim._pictures import show_name
 
 HEARTBEAT_TIMEOUT = 30  # seconds after which a silent process counts as ended
 WATCHER = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
@@ -23,23 +28,46 @@ def join_job(config: Config) -> Iterator[None]:
 
     If one process ends before the job is done, JAX terminates the others from C++, where Python can neither catch the
     error nor explain it. Each process therefore starts a watcher, a small process that prints a message unless its
-    parent has told it that the job is done.
+    parent has told it that the job is done. What JAX and other libraries write to standard error goes to a file in the
+    run's folder, as do the exceptions that follow the end of another process.
     """
     if not config.distributed:
         yield
         return
+    make_folder(config.folder)
     jax.distributed.initialize(
         config.coordinator, config.processes, config.process, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT
     )
+    log = config.folder / f"process-{jax.process_index()}.log"
     message = (
         f"process {jax.process_index()} of {jax.process_count()} ended before the job was done, as do all others when "
-        "one ends; the first to end says why. Start all processes again with the same commands: the run resumes from "
-        "its last checkpoint."
+        f"one ends; the first to end says why, or its log, here {show_name(log)}. Start all processes again with the "
+        "same commands: the run resumes from its last checkpoint."
     )
     command = [sys.executable, "-c", WATCHER, message]
     watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    yield
+    with standard_error_to(log):
+        try:
+            yield
+        except Exception:
+            traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(1)  # the usual end would wait for the other processes
     watcher.communicate(b"done")
+
+
+@contextmanager
+def standard_error_to(path: Path) -> Iterator[None]:
+    """Appends to a file what this process writes to standard error, also from C++."""
+    terminal = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def device_mesh(batch_size: int) -> Mesh:

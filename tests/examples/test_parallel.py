@@ -1,5 +1,7 @@
 """Training on several devices and processes: the same loss curve, shared batches, and the end of a killed job."""
 
+import os
+import signal
 import time
 
 import jax
@@ -37,16 +39,29 @@ def test_any_number_of_devices_gives_the_same_curve(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_job(tmp_path, victim):
+@pytest.mark.parametrize(("victim", "number"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (0, signal.SIGTERM)])
+def test_a_killed_process_ends_the_job_with_one_line_each(tmp_path, victim, number):
     processes = job(tmp_path, steps=100_000)
     while processes[victim].poll() is None and not (tmp_path / "photographs" / "checkpoints" / "4").exists():
         time.sleep(0.05)
-    processes[victim].kill()
-    output, _ = processes[1 - victim].communicate(timeout=120)
-    assert processes[1 - victim].returncode != 0
-    assert output.splitlines()[-1].startswith(f"process {1 - victim} of 2 ended before the job was done")
-    processes[victim].communicate()
+    processes[victim].send_signal(number)
+    usual = ("[Gloo]", "pictures: ", "network: ", "step ")
+    for i in (1 - victim, victim):
+        output, _ = processes[i].communicate(timeout=120)
+        assert processes[i].returncode != 0
+        (line,) = (line for line in output.splitlines() if not line.startswith(usual))
+        assert line.startswith(f"process {i} of 2 ended before the job was done")
+        assert line.endswith("the run resumes from its last checkpoint.")
+    assert processes[victim].returncode == (128 + number if number == signal.SIGTERM else -number)
+
+
+def test_what_a_job_writes_to_standard_error_goes_to_a_file(tmp_path, capfd):
+    for part in ("one", "two"):
+        with parallel.standard_error_to(tmp_path / "log"):
+            os.write(2, f"{part}\n".encode())  # as C++ does
+    os.write(2, b"terminal")
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"
+    assert capfd.readouterr().err == "terminal"
 
 
 def test_processes_share_each_batch():
