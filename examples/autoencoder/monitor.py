@@ -58,7 +58,8 @@ class Monitor:
             return
         step, timing = int(record["step"]), self.timer.summary()
         for name, value in (record | timing).items():
-            self.board.add_scalar(name, value, step)
+            if name != "loss" or step > 1:  # the loss of step 1 is that of a single batch
+                self.board.add_scalar(name, value, step)
         self.board.add_images("reconstructions", np.concatenate([patches, reconstructed], 1), step, dataformats="NHWC")
         self.board.flush()
         folder = self.config.folder

@@ -18,6 +18,7 @@ import tyro
 from PIL import Image
 
 import jaxssim
+from examples.autoencoder.comparison import COLOURS, draw_comparison
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.runs import Choice, choose_step, load_run
 from examples.blending import blend_tiles
@@ -39,7 +40,7 @@ class Options:
     images: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Image files of any size, and folders of image files."""
     output: Path | None = None
-    """Folder for scores.csv, images/ and ssim_maps/. Default: RUN/reconstructed."""
+    """Folder for scores.csv, images/, ssim_maps/ and comparisons/. Default: RUN/reconstructed."""
     export: bool = False
     """Write the network, for any batch size, to RUN/model.stablehlo, which jax.export reads."""
     checkpoint: Choice | None = None
@@ -95,7 +96,7 @@ def export(model: Autoencoder, patch: int) -> bytes:
 def reconstruct_files(
     network: Network, patch: int, paths: list[Path], output: Path, report: Report, data_range: float | None = None
 ) -> None:
-    """Writes the reconstruction and the SSIM map of each image, and a table of all scores.
+    """Writes the reconstruction and the SSIM map of each image, both beside the image, and a table of all scores.
 
     Args:
       network: maps float32 (BATCH, patch, patch, 3) in [0, 1] to the same shape.
@@ -105,7 +106,7 @@ def reconstruct_files(
       report: takes the files that could not be read as images, and the notes of the others.
       data_range: the value of white, where a file does not say it for certain.
     """
-    for folder in ("images", "ssim_maps"):
+    for folder in ("images", "ssim_maps", "comparisons"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     with (output / "scores.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -124,19 +125,21 @@ def reconstruct_files(
 def reconstruct_picture(
     network: Network, patch: int, picture: Picture, output: Path, name: str
 ) -> tuple[int, int, float, float, float, str]:
-    """Writes the reconstruction of a picture and its SSIM map; returns its size, its scores and its notes."""
+    """Writes the reconstruction of a picture, its SSIM map and all three; returns its size, its scores and notes."""
     original = to_rgb(picture.pixels).astype(np.float32) / np.float32(picture.data_range)
     rounded = np.rint(255 * reconstruct_image(network, original, patch).clip(0, 1)).astype(np.uint8)
     Image.fromarray(rounded).save(output / "images" / f"{name}.png")
     reconstructed = rounded.astype(np.float32) / 255
-    notes = list(picture.notes)
+    notes, ssim_map = list(picture.notes), None
     if min(original.shape[:2]) < SSIM_WINDOW:
         notes.append(f"no SSIM: smaller than its window of {SSIM_WINDOW}x{SSIM_WINDOW} pixels")
     else:
-        ssim_map = jaxssim.ssim_map(original, reconstructed, data_range=1.0).mean(-1)
-        matplotlib.image.imsave(output / "ssim_maps" / f"{name}.png", ssim_map, cmap="magma", vmin=0, vmax=1)
-    height, width = original.shape[:2]
-    return height, width, *scores(original, reconstructed), "; ".join(notes)
+        ssim_map = np.asarray(jaxssim.ssim_map(original, reconstructed, data_range=1.0).mean(-1))
+        matplotlib.image.imsave(output / "ssim_maps" / f"{name}.png", ssim_map, cmap=COLOURS, vmin=0, vmax=1)
+    row = (*original.shape[:2], *scores(original, reconstructed), "; ".join(notes))
+    title, path = show_name(name, "utf-8"), output / "comparisons" / f"{name}.png"
+    draw_comparison(original, reconstructed, ssim_map, row[2:5], title, path)
+    return row
 
 
 def unique_names(paths: list[Path]) -> list[str]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from skimage.util import montage
 
 import jaxssim
+from examples.autoencoder.comparison import COLOURS, add_colour_bar, pad_map
 from examples.autoencoder.steps import reconstruct
 from examples.autoencoder.train import Run
 from examples.progress import one_line
@@ -19,17 +20,29 @@ COLUMNS = 8  # patches in a picture
 
 
 def draw_curves(run: Run, path: Path) -> None:
-    """Draws the training loss and the test SSIM over the steps."""
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    for axes, name, title in zip(figure.subplots(1, 2), ("loss", "ssim"), ("training loss", "test SSIM"), strict=True):
-        axes.plot([record["step"] for record in run.history], [record[name] for record in run.history], marker=".")
+    """Draws the training and the test loss, and the SSIM and PSNR of the test patches, over the steps.
+
+    A point of the training loss is the mean of the steps since the evaluation before, at the middle of these; the first
+    evaluation follows a single batch and has none.
+    """
+    steps, training, test, ssim, psnr = (
+        np.array([record[name] for record in run.history]) for name in ("step", "loss", "test_loss", "ssim", "psnr")
+    )
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    losses, *scores = figure.subplots(1, 3)
+    losses.plot((steps[1:] + steps[:-1] + 1) / 2, training[1:], marker=".", label="training")
+    losses.plot(steps, test, marker=".", label="test")
+    losses.legend()
+    for axes, values in zip(scores, (ssim, psnr), strict=True):
+        axes.plot(steps, values, marker=".", color="C1")
+    for axes, title in zip((losses, *scores), ("loss", "test SSIM", "test PSNR, dB"), strict=True):
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
 
 def draw_reconstructions(runs: dict[str, Run], path: Path) -> None:
-    """Draws test patches and, below them, the reconstructions of each run above their SSIM maps and SSIM values.
+    """Draws test patches and, below them, the reconstructions of each run above their SSIM maps, SSIM and PSNR.
 
     Args:
       runs: the runs by their titles.
@@ -40,13 +53,16 @@ def draw_reconstructions(runs: dict[str, Run], path: Path) -> None:
     rows = 1 + 2 * len(runs)
     figure = Figure(figsize=(1.5 * len(chosen) + 1, 1.6 * rows), layout="constrained")
     top, *below = figure.subplots(rows, 1)
+    colours = matplotlib.colormaps[COLOURS].with_extremes(bad="white")
     draw_row(top, chosen / 255, "original")
     for (title, run), upper, lower in zip(runs.items(), below[::2], below[1::2], strict=True):
         x, y = reconstruct(run.model, chosen)
         draw_row(upper, np.asarray(y), title)
-        ssim_maps = np.asarray(jaxssim.ssim_map(x, y, data_range=1.0).mean(-1))
-        values = [f"{value:.3f}" for value in jaxssim.ssim(x, y, data_range=1.0)]
-        draw_row(lower, matplotlib.colormaps["magma"](ssim_maps.clip(0, 1))[..., :3], "SSIM map", values)
+        ssim_maps = pad_map(np.asarray(jaxssim.ssim_map(x, y, data_range=1.0).mean(-1)).clip(0, 1), x.shape[1])
+        scores = (metric(x, y, data_range=1.0).tolist() for metric in (jaxssim.ssim, jaxssim.psnr))
+        labels = [f"{ssim:.3f}, {psnr:.1f} dB" for ssim, psnr in zip(*scores, strict=True)]
+        draw_row(lower, colours(ssim_maps)[..., :3], "SSIM map", labels)
+        add_colour_bar(lower)
     figure.savefig(path, dpi=120)
 
 

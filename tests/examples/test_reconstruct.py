@@ -193,6 +193,7 @@ def test_every_picture_has_scores_or_a_reason(tmp_path):
     for row, path in zip(rows, paths, strict=True):
         assert (row["ssim"] == "nan") == ("no SSIM: smaller than its window of 11x11 pixels" in row["notes"])
         assert (tmp_path / "out" / "images" / path.name).exists()
+        assert (tmp_path / "out" / "comparisons" / path.name).exists()
     error = np.mean((deep / 65535 - np.rint(deep / 257) / 255) ** 2)
     assert float(rows[0]["mse"]) == pytest.approx(error, rel=1e-3)
 
