@@ -50,7 +50,7 @@ class Display:
         """Draws the bar with a training loss and the scores of the last evaluation, in few enough characters for 80."""
         scores = (f"SSIM {self.record['ssim']:.4f}", f"{self.record['psnr']:.2f} dB") if self.record else ()
         values = ", ".join((f"loss {loss:#.3g}", *scores, *self.speed()))
-        self.bar.update(self.task, completed=self.step_number, values=values)
+        self.bar.update(self.task, completed=self.step_number, values=values.removesuffix(" left"))
 
     def speed(self) -> list[str]:
         """Returns the steps per second and the time left in hours, minutes and seconds, where these are known."""
