@@ -4,11 +4,40 @@ import re
 from typing import Literal
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # of snake_case and CamelCase, without digits
-TEST = {"test", "tests", "testing", "xtest"}
+TEST = {"test", "tests", "testing", "tst", "xtest", "testimages", "testset", "testdata", "holdout"}
 OTHER = {  # what goes with images, or is kept for validation
-    *("annotation", "annot", "bbox", "boxes", "depth", "depthmap", "disparity", "groundtruth", "gt", "heatmap"),
+    *(
+        "alpha",
+        "annotation",
+        "annot",
+        "bbox",
+        "bboxes",
+        "box",
+        "boxes",
+        "depth",
+        "depthmap",
+        "disparity",
+        "groundtruth",
+        "gt",
+        "heatmap",
+    ),
     *("keypoint", "label", "landmark", "mask", "matte", "saliency", "seg", "segm", "segmentation", "semantic"),
-    *("target", "trimap", "truth", "val", "valid", "validation", "y", "ytest", "ytrain"),
+    *(
+        "dev",
+        "eval",
+        "evaluation",
+        "id",
+        "target",
+        "trimap",
+        "truth",
+        "val",
+        "valid",
+        "validation",
+        "weight",
+        "y",
+        "ytest",
+        "ytrain",
+    ),
 }
 ENDS = ("mask", "label", "bbox")  # of words written together, such as "segmask"
 

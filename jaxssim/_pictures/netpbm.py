@@ -21,7 +21,7 @@ def decode_netpbm(content: bytes, notes: list[str]) -> Samples:
     if match := INTEGER_HEADER.match(content):
         return decode_integers(match, content[match.end() :], notes)
     if match := FLOAT_HEADER.match(content):
-        return decode_floats(match, content[match.end() :])
+        return decode_floats(match, content[match.end() :], notes)
     raise ValueError("the header is damaged")
 
 
@@ -41,22 +41,24 @@ def decode_integers(match: re.Match[bytes], body: bytes, notes: list[str]) -> Sa
     check_size(values, size)
     if rest.strip():
         notes.append("what follows the first picture in the file is left out")
-    if values.max() > white:
-        raise ValueError(f"it holds a value of {values.max()}, more than its maxval of {white}")
+    if values.max() > white or values.min() < 0:
+        raise ValueError(f"it holds values of {values.min()} to {values.max()}, beyond 0 to its maxval of {white}")
     if white == 1:  # a bitmap; a data range of 1 is a mistake for integers everywhere else
         values, white = 255 * values, 255
     return Samples(values.reshape(shape).astype(np.uint8 if white < 256 else np.uint16), white, notes=notes)
 
 
-def decode_floats(match: re.Match[bytes], body: bytes) -> Samples:
+def decode_floats(match: re.Match[bytes], body: bytes, notes: list[str]) -> Samples:
     """Decodes the values of a PFM file, which stores the lowest row first; a negative scale means little-endian."""
+    if abs(float(match[4])) != 1:
+        notes.append(f"its scale of {abs(float(match[4])):g} is left out: the values stay as they are")
     width, height = int(match[2]), int(match[3])
     shape = height, width, 3 if match[1] == b"F" else 1
     dtype = np.dtype("<f4" if float(match[4]) < 0 else ">f4")
     size = height * width * shape[2]
     values = np.frombuffer(body, dtype, min(size, len(body) // 4))
     check_size(values, size)
-    return Samples(values.reshape(shape)[::-1].astype(np.float32), None)
+    return Samples(values.reshape(shape)[::-1].astype(np.float32), None, notes=notes)
 
 
 def check_size(values: np.ndarray, size: int) -> None:

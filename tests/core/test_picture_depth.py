@@ -184,3 +184,13 @@ def test_heic(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(Unreadable, match="HEIC needs pillow-heif; install pillow-heif or convert"):
         read(tmp_path / "8.heic")
+
+
+def test_netpbm_values_beyond_the_maxval_and_other_scales(tmp_path):
+    (tmp_path / "x.pgm").write_bytes(b"P2\n2 1\n255\n-5 3")
+    with pytest.raises(Unreadable, match="values of -5 to 3, beyond 0 to its maxval of 255"):
+        read(tmp_path / "x.pgm")
+    (tmp_path / "x.pfm").write_bytes(b"Pf\n2 1\n-2.0\n" + np.array([0.25, 0.5], "<f4").tobytes())
+    picture = read(tmp_path / "x.pfm")
+    assert picture.pixels.ravel().tolist() == [0.25, 0.5]
+    assert any("scale of 2" in note for note in picture.notes)

@@ -59,6 +59,8 @@ def test_16_bit_arrays_are_rounded_and_12_bits_need_their_range(tmp_path):
         *(("contest_images", "train"), ("unmasked", "train"), ("day", "train"), ("testament", "train")),
         *(("test", "test"), ("xTest", "test"), ("TEST_IMAGES", "test"), ("tests3", "test")),
         *(("y", "other"), ("Masks", "other"), ("imageMask", "other"), ("segmasks", "other"), ("gt_test", "other")),
+        *(("testimages", "test"), ("TESTSET", "test"), ("img_tst", "test"), ("holdout", "test"), ("bboxes", "other")),
+        *(("dev", "other"), ("weights", "other"), ("ids", "other"), ("alpha", "other"), ("device", "train")),
         *(("groundTruth", "other"), ("train_labels", "other"), ("x_val", "other"), ("depths", "other")),
     ],
 )
