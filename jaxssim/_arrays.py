@@ -38,11 +38,13 @@ def as_array(name: str, value: Any) -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def as_real(name: str, value: Any) -> Any:
-    """Returns a number or an array of real numbers as an array."""
-    array = None if isinstance(value, str | bytes) or value is None else as_array(name, value)
+def as_real(name: str, value: Any, must_be: str = "a real number or an array of real numbers") -> Any:
+    """Returns a number or an array of real numbers as an array; the error says what the value must be."""
+    elements = value if isinstance(value, list | tuple) else (value,)
+    text = any(each is None or isinstance(each, str | bytes | dict) for each in elements)
+    array = None if text else as_array(name, value)
     if array is None or not (jnp.issubdtype(array.dtype, np.integer) or jnp.issubdtype(array.dtype, np.floating)):
-        raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}")
+        raise ValueError(f"{name} must be {must_be}, got {value!r}")
     return array
 
 

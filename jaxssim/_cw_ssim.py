@@ -147,9 +147,10 @@ def prepare_cw_ssim(
     check_static(guard=guard, k=k)
     if not (is_integer(guard) and guard >= 0):
         raise ValueError(f"guard must be a number of pixels, an integer of at least 0, got {guard!r}")
-    number = as_real("k", k)
+    must_be = "a finite number of at least 0"
+    number = as_real("k", k, must_be)
     if number.shape != () or not 0 <= float(number) < math.inf:
-        raise ValueError(f"k must be a finite number of at least 0, got {k!r}; the paper uses 0")
+        raise ValueError(f"k must be {must_be}, got {k!r}; the paper uses 0")
     _, spatial = split_shape(x.shape, layout._replace(crop_border=0))
     fitting = [n for n in range(1, levels + 1) if min(spatial) >= _smallest_side(n, guard)]
     if levels not in fitting:

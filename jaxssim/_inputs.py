@@ -136,9 +136,10 @@ def check_convention(convention: Any) -> None:
 def check_positive(name: str, values: Any, hint: str) -> tuple[float, ...]:
     """Returns a sequence of positive numbers as a tuple, which is static."""
     check_static(**{name: values})
-    array = np.asarray(as_real(name, values))
+    must_be = f"a tuple of positive numbers below 1e6, {hint}"
+    array = np.asarray(as_real(name, values, must_be))
     if array.ndim != 1 or array.size == 0 or not np.all((array > 0) & (array < 1e6)):
-        raise ValueError(f"{name} must be a tuple of positive numbers below 1e6, {hint}; got {values!r}")
+        raise ValueError(f"{name} must be {must_be}, got {values!r}")
     return tuple(map(float, array.tolist()))
 
 

@@ -189,9 +189,10 @@ def ms_ssim_l1_loss(
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     check_static(alpha=alpha)
-    share = as_real("alpha", alpha)
+    must_be = "a number from 0 to 1, the share of the structural term"
+    share = as_real("alpha", alpha, must_be)
     if share.shape != () or not 0 <= float(share) <= 1:
-        raise ValueError(f"alpha must be a number from 0 to 1, the share of the structural term, got {alpha!r}")
+        raise ValueError(f"alpha must be {must_be}, got {alpha!r}")
     sigmas = check_positive("sigmas", sigmas, "in pixels and rising, for instance (0.5, 1.0, 2.0)")
     if list(sigmas) != sorted(sigmas):
         raise ValueError(

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from marks import slow_except
+from marks import slow, slow_except
 
 import jaxssim
 
@@ -41,6 +41,7 @@ def test_readme_has_the_command_on_a_line(command):
     assert command in README.read_text().splitlines()
 
 
+@slow
 def test_readme_code_trains_a_model():
     start = "loss = train_step(model, optimizer, patches)"
     code = _code(README).replace("for step", f"first_{start}\nfor step")

@@ -77,6 +77,7 @@ def stoppable(folder: Path, console: Console) -> Iterator[None]:
         say(console, f"stopped by {signal.Signals(pending_signal.number).name}; {how_to_go_on(folder)}")
         raise
     finally:
+        pending_signal.number = 0
         for number, handler in before.items():
             signal.signal(number, handler)
 

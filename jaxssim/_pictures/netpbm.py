@@ -41,8 +41,10 @@ def decode_integers(match: re.Match[bytes], body: bytes, notes: list[str]) -> Sa
     check_size(values, size)
     if rest.strip():
         notes.append("what follows the first picture in the file is left out")
-    if values.max() > white or values.min() < 0:
-        raise ValueError(f"it holds values of {values.min()} to {values.max()}, beyond 0 to its maxval of {white}")
+    if values.max() > white:
+        raise ValueError(f"it holds a value of {values.max()}, more than its maxval of {white}")
+    if values.min() < 0:
+        raise ValueError(f"it holds a value of {values.min()}, less than 0")
     if white == 1:  # a bitmap; a data range of 1 is a mistake for integers everywhere else
         values, white = 255 * values, 255
     return Samples(values.reshape(shape).astype(np.uint8 if white < 256 else np.uint16), white, notes=notes)

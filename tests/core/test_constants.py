@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import count_compilations
-from marks import slow_except
+from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import conventions
@@ -47,6 +47,7 @@ def test_the_mixed_loss_takes_constants_too():
     assert jaxssim.ms_ssim_l1_loss(X, Y, k1=1.0, k2=1.0, **options) < 0.5 * default
 
 
+@slow
 @pytest.mark.parametrize("size", slow_except([40], [40, 300]))  # one tile, and several
 def test_derivatives_with_respect_to_images_and_constants(size):
     x, y = np.random.default_rng(1).random((2, size, size + 3, 3), np.float32)

@@ -259,7 +259,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("value", [-1, -0.1, np.nan, np.inf, True, "4", None, 1j])
     def test_invalid_k(self, value):
-        with raises("k must be a", "got"):
+        with raises("k must be a finite number of at least 0", "got"):
             cw_ssim(self.IMAGE, self.IMAGE, k=value)
 
     def test_invalid_images(self):

@@ -14,7 +14,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from marks import slow_except
+from marks import slow, slow_except
 
 import jaxssim
 import jaxssim.keras
@@ -90,9 +90,8 @@ def test_a_sequence_of_images_has_one_value():
     np.testing.assert_allclose(SSIMLoss(1.0, spatial_ndim=3, convention=OTHER_3D)(x, y), volumes.mean(), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "settings", slow_except([{"run_eagerly": True}], [{}, {"jit_compile": True}, {"run_eagerly": True}])
-)
+@slow
+@pytest.mark.parametrize("settings", [{}, {"jit_compile": True}, {"run_eagerly": True}])
 def test_training_uses_the_weights_of_samples(settings):
     """An image of weight 0 changes neither the loss nor the trained network."""
     x, _ = images()
@@ -182,7 +181,8 @@ def test_other_mistakes_are_errors_of_jaxssim():
         SSIMLoss(1.0, window=7)
 
 
-@pytest.mark.parametrize("format", slow_except(["keras"], ["keras", "h5"]))
+@slow
+@pytest.mark.parametrize("format", ["keras", "h5"])
 def test_a_saved_model_is_loaded_with_its_loss_and_metrics(tmp_path, format):
     x, _ = images()
     loss = MSSSIMLoss(1.0, convention=OTHER, channel_axis=-1, reduction="sum", name="mine", **HALVES)

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from marks import slow_except
+from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import conventions
@@ -35,6 +35,7 @@ def test_signals_and_volumes(spatial_ndim):
     assert similarity.shape == x.shape
 
 
+@slow
 def test_the_gradient_of_the_value():
     loss = lambda y: jaxssim.ssim_and_map(X, y, data_range=1.0)[0].sum()  # noqa: E731
     expected = jax.grad(lambda y: jaxssim.ssim(X, y, data_range=1.0).sum())(Y)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from marks import slow_except
+from marks import slow
 
 import jaxssim
 from jaxssim.metrics import Average
@@ -24,7 +24,8 @@ def batches(size):
     return [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
 
 
-@pytest.mark.parametrize("size", slow_except([4], [1, 3, 4, 11]))
+@slow
+@pytest.mark.parametrize("size", [1, 3, 4, 11])
 @pytest.mark.parametrize("metric", [jaxssim.ssim, jaxssim.psnr, jaxssim.dssim])
 def test_average_is_exact_for_batches_of_any_size(metric, size):
     average = Average(metric, data_range=1.0)
@@ -85,6 +86,7 @@ def test_metric_must_be_a_function_or_a_name():
         Average(4)
 
 
+@slow
 def test_scan_under_x64_keeps_the_types():
     x, y = images(6)
     with jax.enable_x64(True):

@@ -188,7 +188,7 @@ def test_heic(tmp_path, monkeypatch):
 
 def test_netpbm_values_beyond_the_maxval_and_other_scales(tmp_path):
     (tmp_path / "x.pgm").write_bytes(b"P2\n2 1\n255\n-5 3")
-    with pytest.raises(Unreadable, match="values of -5 to 3, beyond 0 to its maxval of 255"):
+    with pytest.raises(Unreadable, match="a value of -5, less than 0"):
         read(tmp_path / "x.pgm")
     (tmp_path / "x.pfm").write_bytes(b"Pf\n2 1\n-2.0\n" + np.array([0.25, 0.5], "<f4").tobytes())
     picture = read(tmp_path / "x.pfm")

@@ -154,6 +154,7 @@ def test_new_type_of_data_range_compiles_nothing():
     assert not compilations
 
 
+@slow
 def test_a_data_range_for_each_image():
     x, y = batch(2, 3, 16, 16, 3)
     for data_range in (np.asarray([1.0, 2, 3]), np.asarray([[1.0], [5]]), jnp.arange(1.0, 7).reshape(2, 3)):
