@@ -162,6 +162,7 @@ def test_value_is_bounded_symmetric_and_one_for_equal_images(seed, shape, likene
 
 
 class TestTransforms:
+    @slow
     def test_batches_vmap_jit_and_loop_agree(self):
         x, y = pair(2, 3, 20, 23, 3)
         values = small(x, y)

@@ -83,6 +83,7 @@ def test_derivatives_by_the_data_range():
         check_grads(lambda r: jaxssim.ssim(x, y, data_range=r), (1.3,), order=2, modes=("fwd", "rev"))
 
 
+@slow
 @pytest.mark.parametrize("metric", [jaxssim.mse, jaxssim.mae, functools.partial(jaxssim.psnr, data_range=1.0)])
 def test_pointwise_metrics_in_both_modes(metric):
     with jax.enable_x64(True):

@@ -14,7 +14,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from marks import slow, slow_except
+from marks import slow
 
 import jaxssim
 import jaxssim.keras
@@ -61,6 +61,7 @@ def test_a_loss_weighs_one_value_for_each_image(weights, reduction):
     np.testing.assert_allclose(np.ravel(found), np.ravel(expected), atol=3e-6)
 
 
+@slow
 def test_a_loss_is_precise_where_images_are_almost_equal():
     x, _ = images((2, 32, 32, 1))
     y = x + np.float32(1e-3) * images((2, 32, 32, 1))[1]
@@ -71,6 +72,7 @@ def test_a_loss_is_precise_where_images_are_almost_equal():
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@slow
 @pytest.mark.parametrize(("metric", "function", "options"), [(SSIM, "ssim", {}), (MSSSIM, "ms_ssim", HALVES)])
 def test_a_metric_is_the_mean_over_images_however_batches_are_cut(metric, function, options):
     x, y = images()
@@ -109,7 +111,8 @@ def test_training_uses_the_weights_of_samples(settings):
     assert found["ssim"] == pytest.approx(1 - np.average(each, weights=WEIGHTS), abs=1e-6)
 
 
-@pytest.mark.parametrize("policy", slow_except(["mixed_float16"], ["mixed_float16", "mixed_bfloat16"]))
+@slow
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_computes_in_float32(policy):
     x, y = images()
     half = keras.dtype_policies.get(policy).compute_dtype

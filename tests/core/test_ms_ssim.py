@@ -93,6 +93,7 @@ CASES = {
 }
 
 
+@slow
 @pytest.mark.parametrize(
     ("case", "name"),
     slow_except(

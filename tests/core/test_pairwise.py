@@ -65,6 +65,7 @@ def test_one_or_two_images_make_a_matrix(n):
     assert jaxssim.pairwise(images(n), data_range=1.0).tolist() == [[1.0] * n] * n
 
 
+@slow
 def test_layouts_and_types_change_no_value():
     stack = images()
     expected = jaxssim.pairwise(stack, data_range=1.0)

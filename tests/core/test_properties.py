@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
-from marks import slow, slow_except
+from marks import slow
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform
@@ -62,7 +62,8 @@ FAMILY = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(["ssim"], list(FAMILY)))
+@slow
+@pytest.mark.parametrize("name", list(FAMILY))
 @settings(deadline=None, max_examples=8)
 @given(typed_pairs(types=["float32"], shapes=[(4, 19, 18, 1)]))
 def test_metrics_of_float32_batches(name, pair):

@@ -116,6 +116,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_left_untouched(run, tmp_path
     assert (config.folder / "checkpoints" / "6").is_dir()
 
 
+@slow
 def test_a_run_of_another_config_is_not_resumed(run, tmp_path):
     config, _ = run
     with pytest.raises(
