@@ -40,7 +40,8 @@ def steerable_pyramid(
     """Returns the complex steerable pyramid of each image, as `buildSCFpyr` of matlabPyrTools computes it.
 
     Images are periodic. Each level has half as many pixels a side as the level before, rounded up. The image's sum of
-    squares equals the sum over all bands of |coefficient|² · band pixels / image pixels, halved for complex bands.
+    squares equals the sum over all bands of the squared magnitudes of the coefficients · band pixels / image pixels,
+    halved for complex bands.
 
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
