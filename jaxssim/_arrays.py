@@ -35,6 +35,8 @@ def as_array(name: str, value: Any) -> Any:
         ) from error
     if array.dtype.kind in "OSU" or array.dtype.type is np.void:
         _raise_no_numbers(name, value)
+    if array.dtype == bool:  # True is any byte but 0 for NumPy, as in masks from Pillow, and 1 for XLA
+        array = array.view(np.uint8) != 0
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -11,7 +11,7 @@ from jaxssim import conventions
 from jaxssim._core import resampling
 from jaxssim._core.averaging import centre_weights, mean_of_values
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import CentredImage, Constants, offsets
+from jaxssim._core.images import CentredImage, Constants, centre, offsets
 from jaxssim._core.numerics import absolute, channel_mean
 from jaxssim._core.statistics import WindowStatistics, moments_of_image
 from jaxssim._cw_ssim import Bands, Setting, bands, cw_ssim, one_minus_cw_ssim_of_bands, prepare_cw_ssim
@@ -46,18 +46,18 @@ class Comparison(NamedTuple):
 
 
 def _compare_mse(one: jax.Array, layout: Layout, *, mask: Any = None) -> tuple[Comparison, Shared]:
-    return Comparison(_counting_pixels, _mean_squared_error), Shared(weight=_weight_of_mask(mask, one, layout))
+    return Comparison(_counting_pixels, _mean_squared_error), _shared_mask(mask, one, layout)
 
 
 def _compare_mae(one: jax.Array, layout: Layout, *, mask: Any = None) -> tuple[Comparison, Shared]:
-    return Comparison(_counting_pixels, _mean_absolute_error), Shared(weight=_weight_of_mask(mask, one, layout))
+    return Comparison(_counting_pixels, _mean_absolute_error), _shared_mask(mask, one, layout)
 
 
 def _compare_psnr(
     one: jax.Array, layout: Layout, *, data_range: Any = None, mask: Any = None
 ) -> tuple[Comparison, Shared]:
-    shared = Shared(check_data_range(data_range, one, one, ()), _weight_of_mask(mask, one, layout))
-    return Comparison(_counting_pixels, _psnr), shared
+    shared = _shared_mask(mask, one, layout)
+    return Comparison(_counting_pixels, _psnr), shared._replace(data_range=check_data_range(data_range, one, one, ()))
 
 
 def _counting_pixels(image: jax.Array, shared: Shared) -> jax.Array:
@@ -77,11 +77,15 @@ def _psnr(x: jax.Array, y: jax.Array, shared: Shared) -> jax.Array:
     return psnr_of_differences(scaled, shared.weight, 2)
 
 
+def _shared_mask(mask: Any, one: jax.Array, layout: Layout) -> Shared:
+    return Shared(weight=_weight_of_mask(check_mask(mask, one.shape, layout), one, layout))
+
+
 def _weight_of_mask(mask: Any, one: jax.Array, layout: Layout) -> jax.Array | None:
-    """Returns the weights of the pixels of one image, (height, width, channels), or None."""
-    mask = check_mask(mask, one.shape, layout)
-    image = canonical_image(one, layout)
-    return None if mask is None else canonical_mask(mask, image.astype(statistics_dtype(one, one)), one.shape, layout)
+    """Returns the weights of the pixels of one image, (height, width, channels), for a checked mask; None for None."""
+    if mask is None:
+        return None
+    return canonical_mask(mask, canonical_image(one, layout).astype(statistics_dtype(one, one)), one.shape, layout)
 
 
 def _compare_ssim(
@@ -138,10 +142,7 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
     def scales(image: jax.Array, shared: Shared) -> list[Scale]:
         scale = 1 / canonical_data_range(shared.data_range, image, Layout(2, -1))
         (offset,) = offsets([image], shared.weight, 2)
-        scaled = (image - offset) * scale
-        if shared.weight is not None:
-            scaled = jnp.where(shared.weight > 0, scaled, 0)
-        centred = CentredImage(scaled, offset * scale, shared.weight)
+        centred = centre(image, offset, scale, shared.weight)
         centred = resampling.downsample(centred, convention.downsample, 2)
         at_scales = []
         for coarser in range(len(formulas)):
@@ -204,10 +205,5 @@ COMPARISONS: dict[str, Callable[..., tuple[Comparison, Any]]] = {
     "cw_ssim": _compare_cw_ssim,
 }
 FUNCTIONS: dict[str, Callable[..., jax.Array]] = {
-    "mse": mse,
-    "mae": mae,
-    "psnr": psnr,
-    "ssim": ssim,
-    "ms_ssim": ms_ssim,
-    "cw_ssim": cw_ssim,
+    function.__name__: function for function in (mse, mae, psnr, ssim, ms_ssim, cw_ssim)
 }

@@ -210,8 +210,6 @@ def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
     if mask is None:
         return None
     mask = as_array("mask", mask)
-    if isinstance(mask, np.ndarray) and mask.dtype == bool:
-        mask = mask.view(np.uint8) != 0  # True is any byte but 0 for NumPy, as in masks from Pillow, and 1 for XLA
     batch, spatial = split_shape(shape, layout._replace(crop_border=0))
     one_channel = (
         shape

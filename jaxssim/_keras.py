@@ -9,6 +9,7 @@ import jax
 import keras
 import numpy as np
 
+from jaxssim._inputs import INTEGER_RANGES
 from jaxssim._layout import LAST
 from jaxssim.conventions import Convention, Gaussian, Uniform
 
@@ -17,8 +18,6 @@ if keras.backend.backend() != "jax":
         f"jaxssim.keras needs Keras on JAX, got the backend {keras.backend.backend()!r}; set the environment variable "
         "KERAS_BACKEND=jax before Keras is imported"
     )
-
-LARGEST = {"uint8": 255, "uint16": 65535}
 
 
 class Comparison:
@@ -47,7 +46,7 @@ class Comparison:
         data_range = self.options["data_range"]
         for name, images in (("y_true", y_true), ("y_pred", y_pred)):
             dtype = keras.backend.standardize_dtype(images.dtype)
-            if "float" not in dtype and LARGEST.get(dtype) != data_range:
+            if "float" not in dtype and INTEGER_RANGES.get(dtype) != data_range:
                 raise ValueError(
                     f"{name} is {dtype}, whose values do not fit data_range={data_range}; pass float32 images of that "
                     "range, such as y / 255 for a network of outputs in [0, 1], or uint8 images with data_range=255 "

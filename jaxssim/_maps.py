@@ -172,40 +172,41 @@ def ssim_components(
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _similarity_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
-    _, similarity_map = _means_and_map(checked, convention, layout)
-    return similarity_map
+    pair = _pair_of_map(checked.image_pair(layout), convention, layout)
+    d, at_windows = _one_minus_ssim_of_map(pair, convention, layout)
+    return _as_map(d, at_windows, pair.arrays[0].shape[-1], layout)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _similarity_and_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> tuple[jax.Array, jax.Array]:
-    means, similarity_map = _means_and_map(checked, convention, layout)
-    return 1 - mean_of_channels(means), similarity_map
-
-
-def _means_and_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> tuple[jax.Array, jax.Array]:
-    """Returns the mean of 1 - SSIM of each channel, (*batch, channels), and the map of SSIM."""
-    taps = convention.window.taps(layout.spatial_ndim)
-    pair = _pair_of_map(checked, convention, layout)
-    channels = pair.arrays[0].shape[-1]
-    at_windows = window_statistics(pair, taps)
-    d = formulas.one_minus_ssim(at_windows, convention, taps)
+    pair = _pair_of_map(checked.image_pair(layout), convention, layout)
+    d, at_windows = _one_minus_ssim_of_map(pair, convention, layout)
+    taps, channels = convention.window.taps(layout.spatial_ndim), pair.arrays[0].shape[-1]
     averaged, weight = d, centre_weights(pair.weight, taps, d.ndim)
     if convention.average == "inside" and convention.padding != "valid":
         averaged = inside_windows(d, taps, channels)
         weight = weight if pair.weight is None else inside_windows(weight, taps, channels)
     means = mean_of_values(averaged, weight, channels, layout.spatial_ndim)
-    return means, _as_map(d, at_windows, channels, layout)
+    return 1 - mean_of_channels(means), _as_map(d, at_windows, channels, layout)
+
+
+def _one_minus_ssim_of_map(pair: Pair, convention: Convention, layout: Layout) -> tuple[jax.Array, WindowStatistics]:
+    """Returns 1 - SSIM at every window of the map, folded, and the statistics of the windows."""
+    taps = convention.window.taps(layout.spatial_ndim)
+    at_windows = window_statistics(pair, taps)
+    return formulas.one_minus_ssim(at_windows, convention, taps), at_windows
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _components(checked: CheckedInputs, convention: Convention, layout: Layout) -> Components:
     taps = convention.window.taps(layout.spatial_ndim)
-    pair = _pair_of_map(checked, convention, layout)
+    images = checked.image_pair(layout)
+    pair = _pair_of_map(images, convention, layout)
     at_windows = window_statistics(pair, taps)
     channels, bessel = pair.arrays[0].shape[-1], formulas.bessel_correction(convention, taps)
     sigma_x, sigma_y = (
         _square_root(bessel * statistics.moments_of_image(_image_of_map(image, convention, layout), taps)[1])
-        for image in checked.image_pair(layout).each()
+        for image in images.each()
     )
     c2 = (at_windows.constants or convention).k2 ** 2
     squared_difference = (sigma_x - sigma_y) ** 2
@@ -219,9 +220,9 @@ def _components(checked: CheckedInputs, convention: Convention, layout: Layout) 
     return jax.tree.map(lambda d: _as_map(jnp.minimum(d, 2), at_windows, channels, layout), one_minus)
 
 
-def _pair_of_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> Pair:
+def _pair_of_map(pair: Pair, convention: Convention, layout: Layout) -> Pair:
     """Returns the pair whose windows make up the map: shrunk and padded by the rules of the convention."""
-    pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
+    pair = downsample_pair(pair, convention.downsample, layout.spatial_ndim)
     return pad_pair(pair, convention.window.taps(layout.spatial_ndim), convention.padding)
 
 

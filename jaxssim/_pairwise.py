@@ -65,11 +65,12 @@ def pairwise(
             "images must be (n, height, width, channels) with n at least 1, or (n, height, width) with "
             f"channel_axis=None, got the shape {stack.shape} with channel_axis={channel_axis}"
         )
-    if channel_axis is not None:
-        stack = jnp.moveaxis(stack, channel_axis, -1)
-        layout, mask = Layout(2, -1), _move_channels_last(mask, channel_axis)
     if mask is not None:
         options["mask"] = as_array("mask", mask)
+    if channel_axis is not None:
+        stack, layout = jnp.moveaxis(stack, channel_axis, -1), Layout(2, -1)
+        if mask is not None and options["mask"].ndim == 3 and channel_axis >= -3:
+            options["mask"] = jnp.moveaxis(options["mask"], channel_axis, -1)
     if not isinstance(name, str):
         return _matrix_of_function(name, stack, options)
     allowed = list(inspect.signature(COMPARISONS[name]).parameters)[2:]
@@ -77,12 +78,6 @@ def pairwise(
         raise TypeError(f"metric={name!r} takes the options {allowed}, got {sorted(options)}")
     comparison, shared = COMPARISONS[name](stack[0], layout, **options)
     return _matrix(comparison, stack, shared, layout)
-
-
-def _move_channels_last(mask: Any, channel_axis: int) -> Any:
-    if mask is None or np.ndim(mask) != 3 or channel_axis < -3:
-        return mask
-    return jnp.moveaxis(as_array("mask", mask), channel_axis, -1)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -140,7 +140,7 @@ def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) 
         return None, _column_means(values, weight, len(taps))
 
     _, columns = tiling.scan_tiles(tile_step, None, tiles)
-    return _mean_tile_steps(columns, tiles, pair.arrays[0].shape[-1], len(taps))
+    return _mean_of_tiles(columns, tiles, pair.arrays[0].shape[-1], len(taps))
 
 
 def _whole_gradients(
@@ -174,7 +174,7 @@ def _tiled_gradients(
 
     zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(split[1].dtype) for i in argnums)
     gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
-    return _mean_tile_steps(columns, tiles, pair.arrays[0].shape[-1], len(taps)), gradients
+    return _mean_of_tiles(columns, tiles, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _values_and_vjp(
@@ -212,7 +212,7 @@ def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> Co
     return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
 
 
-def _mean_tile_steps(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
+def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
     """Returns the mean over all bands and columns of each channel: (*batch, channels)."""
     means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
     by_group = _mean_of_columns((means, weight), channels, spatial_ndim, 1)

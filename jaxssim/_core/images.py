@@ -57,13 +57,11 @@ class ImagePair(NamedTuple):
 
     def each(self) -> tuple[CentredImage, ...]:
         """Returns x and y in units of the data range, less their offsets."""
-
-        def centred(image: jax.Array, offset: jax.Array) -> CentredImage:
-            values = (image.astype(self.scale.dtype) - offset) * self.scale
-            inside = values if self.weight is None else jnp.where(self.weight > 0, values, 0)
-            return CentredImage(inside, offset * self.scale, self.weight)
-
-        return tuple(centred(image, offset) for image, offset in zip(self.arrays, self.offsets[:2], strict=True))
+        images = (image.astype(self.scale.dtype) for image in self.arrays)
+        return tuple(
+            centre(image, offset, self.scale, self.weight)
+            for image, offset in zip(images, self.offsets[:2], strict=True)
+        )
 
     def scaled_tangent(self, tangent: jax.Array) -> jax.Array:
         """Returns the folded tangent of x + y caused by a tangent of x or of y.
@@ -89,6 +87,13 @@ class SumDifference(NamedTuple):
 
 
 Pair = ImagePair | SumDifference
+
+
+def centre(image: jax.Array, offset: jax.Array, scale: jax.Array, weight: jax.Array | None) -> CentredImage:
+    """Returns an image times `scale`, less its offset; 0 where a pixel does not count."""
+    values = (image - offset) * scale
+    inside = values if weight is None else jnp.where(weight > 0, values, 0)
+    return CentredImage(inside, offset * scale, weight)
 
 
 def map_images(function: Callable[..., CentredImage], pair: Pair, *options: Any) -> SumDifference:
