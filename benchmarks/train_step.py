@@ -60,11 +60,14 @@ def keras_step(loss, xla):
     block, coefficients = config.block, 3 * config.block**2
     basis, scale = map(tf.constant, dct_basis(block))
 
-    def residual_conv(x, outputs):
-        conv = keras.layers.Conv2D
-        hidden = conv(config.width, 1, activation=gelu)(x)
-        hidden = conv(config.width, 3, padding="same", activation=gelu)(hidden)
-        return conv(outputs, 3, padding="same")(x) + conv(outputs, 1, kernel_initializer="zeros")(hidden)
+    def conv(x, outputs, **options):
+        return keras.layers.Conv2D(outputs, 3, padding="same", **options)(x)
+
+    def coder(x, outputs, blocks):
+        hidden = conv(x, config.width, activation=gelu)
+        for _ in range(blocks):
+            hidden = hidden + conv(conv(hidden, config.width, activation=gelu), config.width)
+        return conv(x, outputs) + conv(gelu(hidden), outputs, kernel_initializer="zeros")
 
     def gelu(x):
         return keras.activations.gelu(x, approximate=True)
@@ -76,9 +79,9 @@ def keras_step(loss, xla):
         return tf.nn.depth_to_space(tf.matmul(coefficients, basis / scale, transpose_b=True), block) + 0.5
 
     inputs = keras.Input((config.patch, config.patch, 3))
-    code = residual_conv(keras.layers.Lambda(block_dct)(inputs), config.bottleneck)
-    model = keras.Model(inputs, keras.layers.Lambda(inverse_block_dct)(residual_conv(code, coefficients)))
-    optimizer = keras.optimizers.Adam(1e-3, beta_2=0.99)
+    code = coder(keras.layers.Lambda(block_dct)(inputs), config.bottleneck, 1)
+    model = keras.Model(inputs, keras.layers.Lambda(inverse_block_dct)(coder(code, coefficients, config.blocks)))
+    optimizer = keras.optimizers.Adam(1e-3, beta_2=0.99, global_clipnorm=config.clip)
     optimizer.build(model.trainable_variables)
 
     @tf.function(jit_compile=xla)

@@ -1,11 +1,17 @@
 """Trains the autoencoder, then draws and prints the results."""
 
+import argparse
+import sys
+from collections.abc import Sequence
+
 import jax
 import tyro
 from rich.console import Console
 
 from examples.autoencoder import parallel, report
-from examples.autoencoder.config import Config
+from examples.autoencoder.config import PRESETS, Config
+from examples.autoencoder.losses import loss_of
+from examples.autoencoder.steps import evaluate
 from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import Run, train
 from examples.progress import open_console, say
@@ -22,13 +28,31 @@ def main(config: Config) -> None:
 
 
 def show(run: Run, config: Config, console: Console) -> None:
-    """Draws the curves and reconstructions of a run and prints its scores."""
+    """Draws the curves and reconstructions of a run and prints its scores beside those of PCA."""
     curves, reconstructions = config.folder / "curves.png", config.folder / "reconstructions.png"
+    network, pca = f"network, {config.loss}", f"PCA, {config.bottleneck} values a block"
     report.draw_curves(run, curves)
-    report.draw_reconstructions({config.loss: run}, reconstructions)
-    console.print(report.score_table({config.loss: run}))
-    say(console, curves, reconstructions)
+    report.draw_reconstructions({network: run.model, pca: run.pca}, run.patches, reconstructions)
+    scores = {
+        network: {name: run.metrics[f"test_{name}"] for name in ("ssim", "psnr", "mse")},
+        pca: evaluate(run.pca, run.patches, config.batch_size, loss_of(config)),
+    }
+    say(console, curves, reconstructions, f"{run.metrics['images_per_second']:.0f} images/s in training")
+    console.print(report.score_table(scores))
+
+
+def parse(arguments: Sequence[str]) -> Config:
+    """Returns the config that a command line describes: a preset, changed by the options."""
+    program = "python -m examples.autoencoder"
+    presets = argparse.ArgumentParser(program, add_help=False, allow_abbrev=False)
+    presets.add_argument("--preset", choices=PRESETS, default="default")
+    chosen, options = presets.parse_known_args(arguments)
+    description = f"{Config.__doc__} --preset long trains a larger network, for an hour on 2 CPU cores."
+    preset = PRESETS[chosen.preset]
+    return tyro.cli(
+        Config, args=options, default=preset, prog="python -m examples.autoencoder", description=description
+    )
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, prog="python -m examples.autoencoder"))
+    main(parse(sys.argv[1:]))

@@ -18,19 +18,28 @@ def block_dct(images: jax.Array, block: int) -> jax.Array:
     Returns:
       The coefficients, (*batch, height / block, width / block, 3 * block^2), lowest frequency first.
     """
-    *batch, height, width, channels = images.shape
-    blocks = images.reshape(*batch, height // block, block, width // block, block, channels)
-    pixels = jnp.swapaxes(blocks, -4, -3).reshape(*batch, height // block, width // block, -1)
     basis, scale = dct_basis(block)
-    return pixels @ (basis * scale)
+    return split_blocks(images, block) @ (basis * scale)
 
 
 def inverse_block_dct(coefficients: jax.Array, block: int) -> jax.Array:
     """Computes the images that have the given `block_dct`; its shapes are those of `block_dct`, exchanged."""
     basis, scale = dct_basis(block)
-    *batch, rows, columns, _ = coefficients.shape
-    blocks = (coefficients @ (basis / scale).T).reshape(*batch, rows, columns, block, block, 3)
-    return jnp.swapaxes(blocks, -4, -3).reshape(*batch, rows * block, columns * block, 3)
+    return join_blocks(coefficients @ (basis / scale).T, block)
+
+
+def split_blocks(images: jax.Array, block: int) -> jax.Array:
+    """Gathers the pixels of each block: (*batch, height, width, 3) to (*batch, rows, columns, 3 * block^2)."""
+    *batch, height, width, channels = images.shape
+    blocks = images.reshape(*batch, height // block, block, width // block, block, channels)
+    return jnp.swapaxes(blocks, -4, -3).reshape(*batch, height // block, width // block, -1)
+
+
+def join_blocks(blocks: jax.Array, block: int) -> jax.Array:
+    """Puts the pixels of each block back in place; the inverse of `split_blocks`."""
+    *batch, rows, columns, _ = blocks.shape
+    pixels = blocks.reshape(*batch, rows, columns, block, block, 3)
+    return jnp.swapaxes(pixels, -4, -3).reshape(*batch, rows * block, columns * block, 3)
 
 
 def dct_basis(block: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +47,7 @@ def dct_basis(block: int) -> tuple[np.ndarray, np.ndarray]:
 
     The columns of the basis are products of the two-dimensional DCT-II with three colours: lightness, red minus green,
     and blue minus yellow. The amplitudes of photographs fall with frequency, and those of the two colour differences
-    are smaller than those of lightness; the scales make up for both.
+    are smaller than those of lightness; the scales compensate for both.
 
     Returns:
       basis: float32 (3 * block^2, 3 * block^2); a row is a pixel's channel, a column is a coefficient.
@@ -47,6 +56,6 @@ def dct_basis(block: int) -> tuple[np.ndarray, np.ndarray]:
     dct = scipy.fft.dct(np.eye(block), axis=0, norm="ortho")
     basis = np.einsum("ih,jw,kc->hwcijk", dct, dct, OPPONENT_COLOURS).reshape(3 * block**2, -1)
     frequency = np.hypot(*np.ogrid[:block, :block])
-    scale = ((1 + frequency)[..., None] * np.asarray([0.5, 2, 2])).reshape(-1)
+    scale = ((1 + frequency)[..., None] * np.asarray([1, 2, 2])).reshape(-1)
     order = np.argsort(scale, kind="stable")
     return basis[:, order].astype(np.float32), scale[order].astype(np.float32)

@@ -1,50 +1,116 @@
-"""Train the same network from the same seed twice, with MSE and with 1 - SSIM, and compare the reconstructions.
+"""Trains the same network with several losses and scores each by measures that most of the losses do not minimise.
 
-The options are those of `python -m examples.autoencoder`; --loss is ignored.
+Each combination of a loss, a bottleneck and a seed is a run of its own, in RUNS/NAME. The same command goes on with a
+study that was stopped.
 """
 
 import dataclasses
+from itertools import product
+from pathlib import Path
+from typing import get_args
 
-import jax
+import numpy as np
 import tyro
 from rich.console import Console
 
-from examples.autoencoder import parallel, report
+from examples.autoencoder import loss_tables, report
 from examples.autoencoder.config import Config, LossName
+from examples.autoencoder.images import load_images
+from examples.autoencoder.input_pipeline import test_patches
+from examples.autoencoder.loss_tables import PCA, Result
+from examples.autoencoder.measures import SIDE, measure
+from examples.autoencoder.steps import Network
 from examples.autoencoder.stopping import stoppable
-from examples.autoencoder.train import Run, train
+from examples.autoencoder.train import train
 from examples.progress import open_console, say
 from examples.saving import make_folder
+from jaxssim._pictures import show_name
 
-TITLES: dict[LossName, str] = {"mse": "MSE", "ssim": "1 - SSIM"}
-
-
-def main(config: Config) -> None:
-    """Trains with each loss, then prints both scores and draws both reconstructions."""
-    with parallel.join_job(config):
-        console = open_console(quiet=jax.process_index() > 0)
-        configs = {
-            title: dataclasses.replace(config, loss=loss, name=f"{config.name}-{loss}")
-            for loss, title in TITLES.items()
-        }
-        for each in configs.values():
-            make_folder(each.folder)  # a name too long for the second must not end the program after the first
-        runs = {}
-        for title, each in configs.items():
-            say(console, f"trained with {title}")
-            with stoppable(each.folder, console):
-                runs[title] = train(each, console)
-        if jax.process_index() == 0:
-            show(runs, config, console)
+SCALES = (0.2, 0.3, 0.5)  # weights of MS-SSIM, of which five scales need patches of 168 pixels
 
 
-def show(runs: dict[str, Run], config: Config, console: Console) -> None:
-    """Draws the reconstructions of the runs and prints their scores."""
-    path = config.folder.with_name(f"{config.folder.name}-losses.png")
-    report.draw_reconstructions(runs, path)
-    console.print(report.score_table(runs))
-    say(console, path)
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Train the same network with several losses and score each by measures of image quality."""
+
+    data: Path | None = None
+    """The images, as for `python -m examples.autoencoder`. Default: the photographs that ship with scikit-image."""
+    losses: tuple[LossName, ...] = get_args(LossName)
+    """The losses to compare."""
+    bottlenecks: tuple[int, ...] = (3, 6, 12)
+    """The lengths of the code of a block of 8x8 pixels, which has 192 values."""
+    seeds: int = 3
+    """Number of seeds, from 0."""
+    steps: int = 400
+    """Number of training steps of each run."""
+    batch_size: int = 32
+    """Patches per batch."""
+    width: int = 64
+    """Channels of the hidden convolutions."""
+    name: str = "losses"
+    """Name of the study; all its files are written to RUNS/NAME."""
+    runs: Path = Path("runs")
+    """Folder that holds all runs and studies."""
+
+    def configs(self) -> list[Config]:
+        """Returns the config of each run."""
+        return [
+            Config(
+                data=self.data,
+                loss=loss,
+                ms_ssim_weights=SCALES,
+                bottleneck=bottleneck,
+                seed=seed,
+                steps=self.steps,
+                evaluate_every=self.steps,
+                batch_size=self.batch_size,
+                width=self.width,
+                name=f"{loss}-{bottleneck}-{seed}",
+                runs=self.runs.expanduser() / self.name,
+            )
+            for seed, bottleneck, loss in product(range(self.seeds), self.bottlenecks, self.losses)
+        ]
+
+
+def main(study: Study) -> None:
+    """Trains and scores all runs, then writes and prints a table for each bottleneck and draws the narrowest one."""
+    console, configs = open_console(), study.configs()
+    for config in configs:
+        make_folder(config.folder)  # a name too long for the last run must not end the program after the first
+    patches = measured_patches(configs[0])
+    results: list[Result] = []
+    drawn: dict[str, np.ndarray] = {}
+    for count, config in enumerate(configs, start=1):
+        say(console, f"run {count} of {len(configs)}: {config.name}")
+        for title, network in trained_networks(config, config.loss == study.losses[0], console).items():
+            reconstructed, values = measure(network, patches)
+            results.append(Result(title, config.bottleneck, config.seed, values))
+            if config.bottleneck == min(study.bottlenecks) and config.seed == 0:
+                drawn[title] = reconstructed
+    folder = configs[0].folder.parent
+    report.draw_losses(patches, drawn, folder / "losses.png")
+    loss_tables.write(results, study.steps, folder)
+    for table in loss_tables.tables(results):
+        console.print(table)
+    say(console, folder / "losses.png", folder / "losses.md", folder / "losses.csv")
+
+
+def trained_networks(config: Config, with_pca: bool, console: Console) -> dict[str, Network]:
+    """Trains a run, or loads it where it has finished; returns its network by the loss, and PCA where asked for."""
+    with stoppable(config.folder, console):
+        run = train(config, Console(quiet=True))
+    networks: dict[str, Network] = {config.loss: run.model}
+    return networks | {PCA: run.pca} if with_pca else networks
+
+
+def measured_patches(config: Config) -> np.ndarray:
+    """Returns the patches of the test images that all runs are scored on, uint8 (patches, SIDE, SIDE, 3)."""
+    images = [image for image in load_images(config).test if min(image.shape[:2]) >= SIDE]
+    if not images:
+        data = f"--data {show_name(config.data)}" if config.data else "scikit-image"
+        raise SystemExit(f"{data} has no test image of at least {SIDE}x{SIDE} pixels; pass larger images")
+    return test_patches(images, SIDE)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, prog="python -m examples.autoencoder.compare_losses", description=__doc__))
+    main(tyro.cli(Study, prog="python -m examples.autoencoder.compare_losses", description=__doc__))

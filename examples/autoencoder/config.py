@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from jaxssim import MS_SSIM_WEIGHTS
 
-LossName = Literal["ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1", "l1", "mse"]
+LossName = Literal["ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1", "ssim-psnr", "l1", "mse"]
 Augment = Literal["all", "flips", "crops"]
 POSITIVE = (
     "plateau_patience",
@@ -20,7 +20,6 @@ POSITIVE = (
     "keep",
     "keep_best",
     "bottleneck",
-    "width",
 )
 # The options that may differ when a run is resumed.
 MAY_CHANGE = {"name", "runs", "keep", "keep_best", "profile", "distributed", "coordinator", "processes", "process"}
@@ -45,9 +44,10 @@ class Config:
     runs: Path = Path("runs")
     """Folder that holds all runs."""
 
-    loss: LossName = "ssim"
+    loss: LossName = "ssim-psnr"
     """The training loss. ssim, ms-ssim, cw-ssim: 1 minus the metric. ms-ssim-l1: the mix of Zhao et al. 2017.
-    dssim-l1: the sum of DSSIM and the mean absolute error. l1, mse: the mean absolute and the mean squared error."""
+    dssim-l1: the sum of DSSIM and the mean absolute error. ssim-psnr: 1 - SSIM - PSNR / 100 dB, plus 1. l1, mse: the
+    mean absolute and the mean squared error."""
     ms_ssim_weights: tuple[float, ...] = MS_SSIM_WEIGHTS
     """Exponents of the scales of MS-SSIM, the finest first. Fewer scales allow smaller patches."""
     schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
@@ -59,8 +59,8 @@ class Config:
     """Factor by which schedule plateau multiplies the learning rate."""
     learning_rate: float = 1e-3
     """Highest learning rate of Adam."""
-    clip: float | None = None
-    """Largest global norm of the gradients; longer gradients are scaled down to it. Default: no clipping."""
+    clip: float | None = 1.0
+    """Largest global norm of the gradients; longer gradients are scaled down to it. None: no clipping."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type in which the convolutions compute. Parameters, the cosine transform and losses are always float32."""
     steps: int = 2000
@@ -82,10 +82,12 @@ class Config:
     """Height and width of a patch in pixels, a multiple of BLOCK."""
     block: int = 8
     """Height and width in pixels of the block that one vector of the bottleneck represents."""
-    bottleneck: int = 24
+    bottleneck: int = 6
     """Length of that vector; the block itself has 3 * BLOCK^2 values."""
     width: int = 128
-    """Channels of the hidden convolutions."""
+    """Channels of the hidden convolutions. 0 leaves out the nonlinear part, so that the code is linear."""
+    blocks: int = 2
+    """Number of residual blocks of the decoder."""
     test_fraction: float = 0.2
     """Fraction of the images kept for testing, where the data set has no test images of its own."""
 
@@ -108,16 +110,17 @@ class Config:
         for field in POSITIVE:
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+        for field in ("width", "blocks", "seed"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}")
         if self.data_range is not None and not self.data_range > 0:
             raise ValueError(f"data_range must be positive, got {self.data_range}; pass the value of white")
         if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip must be positive, got {self.clip}; omit it to leave gradients unclipped")
+            raise ValueError(f"clip must be positive, got {self.clip}; pass None to leave gradients unclipped")
         if not self.plateau_factor < 1:
             raise ValueError(f"plateau_factor must be less than 1, got {self.plateau_factor}; pass 0.1")
         if not self.distributed and (self.coordinator, self.processes, self.process) != (None, None, None):
             raise ValueError("coordinator, processes and process need --distributed; pass --distributed too")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must lie between 0 and 1, got {self.test_fraction}; pass 0.2")
 
@@ -137,3 +140,9 @@ class Config:
         paths = {name: fields[name] and Path(fields[name]) for name in ("data", "runs")}
         tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         return cls(**fields | paths | tuples)
+
+
+PRESETS = {
+    "default": Config(),  # minutes on 2 CPU cores
+    "long": Config(name="photographs-long", steps=10000, width=192, blocks=4),  # an hour on 2 CPU cores
+}

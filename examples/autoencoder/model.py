@@ -5,6 +5,7 @@ Their DCT coefficients are nearly uncorrelated and, once scaled, of similar spre
 ends with a fixed block DCT. Its first guess is to keep the lowest frequencies; training improves on that.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -26,9 +27,8 @@ class Autoencoder(nnx.Module):
         """Builds the encoder and the decoder, with the sizes of `config` and random weights from `rngs`."""
         coefficients = 3 * config.block**2
         self.block = config.block
-        dtype = jnp.dtype(config.dtype)
-        self.encoder = ResidualConv(coefficients, config.bottleneck, config.width, dtype, rngs)
-        self.decoder = ResidualConv(config.bottleneck, coefficients, config.width, dtype, rngs)
+        self.encoder = Coder(coefficients, config.bottleneck, 1, config, rngs)
+        self.decoder = Coder(config.bottleneck, coefficients, config.blocks, config, rngs)
 
     def encode(self, patches: jax.Array) -> jax.Array:
         """Computes the bottleneck's values."""
@@ -43,21 +43,43 @@ class Autoencoder(nnx.Module):
         return self.decode(self.encode(patches))
 
 
-class ResidualConv(nnx.Module):
+class Coder(nnx.Module):
     """A linear convolution, initialised to copy its channels, plus a nonlinear correction, initialised to zero."""
 
-    def __init__(self, inputs: int, outputs: int, width: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
-        """Builds convolutions from `inputs` to `outputs` channels that compute in `dtype`; parameters are float32."""
-        conv = partial(nnx.Conv, dtype=dtype, rngs=rngs)
-        self.linear = conv(inputs, outputs, (3, 3), kernel_init=copy_channels)
-        self.widen = conv(inputs, width, (1, 1))
-        self.mix = conv(width, width, (3, 3))
-        self.correct = conv(width, outputs, (1, 1), kernel_init=nnx.initializers.zeros)
+    def __init__(self, inputs: int, outputs: int, blocks: int, config: Config, rngs: nnx.Rngs) -> None:
+        """Builds 3x3 convolutions from `inputs` to `outputs` channels, with residual blocks in the correction.
+
+        The convolutions compute in `config.dtype`; parameters are float32. A `config.width` of 0 leaves out the
+        correction.
+        """
+        conv = partial(nnx.Conv, kernel_size=(3, 3), dtype=jnp.dtype(config.dtype), rngs=rngs)
+        self.linear = conv(inputs, outputs, kernel_init=copy_channels)
+        self.correction = correction(inputs, outputs, config.width, blocks, conv) if config.width else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (batch, rows, columns, inputs) to float32 (batch, rows, columns, outputs)."""
-        hidden = nnx.gelu(self.mix(nnx.gelu(self.widen(x))))
-        return self.linear(x).astype(jnp.float32) + self.correct(hidden)
+        y = self.linear(x).astype(jnp.float32)
+        return y if self.correction is None else y + self.correction(x)
+
+
+def correction(inputs: int, outputs: int, width: int, blocks: int, conv: Callable[..., nnx.Conv]) -> nnx.Sequential:
+    """Returns a convolution to `width` channels, residual blocks, and a convolution to the outputs that starts at 0."""
+    residual_blocks = [ResidualBlock(width, conv) for _ in range(blocks)]
+    last = conv(width, outputs, kernel_init=nnx.initializers.zeros)
+    return nnx.Sequential(conv(inputs, width), nnx.gelu, *residual_blocks, nnx.gelu, last)
+
+
+class ResidualBlock(nnx.Module):
+    """Two convolutions whose result, small at first, is added to their input."""
+
+    def __init__(self, width: int, conv: Callable[..., nnx.Conv]) -> None:
+        """Builds both convolutions of `width` channels by `conv`."""
+        self.first = conv(width, width)
+        self.second = conv(width, width, kernel_init=nnx.initializers.variance_scaling(0.1, "fan_in", "normal"))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps (batch, rows, columns, width) to the same shape."""
+        return x + self.second(nnx.gelu(self.first(x)))
 
 
 def copy_channels(key: jax.Array, shape: tuple[int, int, int, int], dtype: DTypeLike) -> jax.Array:

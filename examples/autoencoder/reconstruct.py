@@ -8,6 +8,7 @@ import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.export
@@ -21,6 +22,7 @@ import jaxssim
 from examples.autoencoder.comparison import COLOURS, draw_comparison
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.runs import Choice, choose_step, load_run
+from examples.autoencoder.yardstick import BlockPCA
 from examples.blending import blend_tiles
 from examples.notices import print_report
 from examples.progress import open_console, say
@@ -28,6 +30,7 @@ from jaxssim._pictures import Picture, Report, Unreadable, list_pictures, read, 
 
 BATCH = 64  # tiles that pass through the network at once
 SSIM_WINDOW = 11  # pixels; smaller images have no SSIM
+SCORES = ("ssim", "psnr", "mse")
 Network = Callable[[np.ndarray], jax.Array]
 
 
@@ -50,6 +53,14 @@ class Options:
     """Value of white in images of 16 bits or floats, where the file does not say it for certain."""
 
 
+class Networks(NamedTuple):
+    """What reconstructs tiles; each maps float32 (BATCH, tile, tile, 3) in [0, 1] to the same shape."""
+
+    network: Network
+    pca: Network
+    tile: int  # height and width of a tile in pixels
+
+
 def main(options: Options) -> None:
     """Exports the network and reconstructs the images, as the options say."""
     paths, unreadable = list_images(options.images)
@@ -67,9 +78,10 @@ def main(options: Options) -> None:
         say(console, options.run / "model.stablehlo")
     if paths:
         output = options.output or options.run / "reconstructed"
-        network = jax.jit(lambda tiles: model(tiles))
-        reconstruct_files(network, config.patch, paths, output, report, options.data_range)
-        say(console, output / "scores.csv")
+        pca = BlockPCA.load(options.run, config)
+        networks = Networks(jax.jit(lambda tiles: model(tiles)), jax.jit(lambda tiles: pca(tiles)), config.patch)
+        means = reconstruct_files(networks, paths, output, report, options.data_range)
+        say(console, output / "scores.csv", *mean_lines(means))
     print_report(report, console)
 
 
@@ -94,23 +106,26 @@ def export(model: Autoencoder, patch: int) -> bytes:
 
 
 def reconstruct_files(
-    network: Network, patch: int, paths: list[Path], output: Path, report: Report, data_range: float | None = None
-) -> None:
+    networks: Networks, paths: list[Path], output: Path, report: Report, data_range: float | None = None
+) -> np.ndarray:
     """Writes the reconstruction and the SSIM map of each image, both beside the image, and a table of all scores.
 
     Args:
-      network: maps float32 (BATCH, patch, patch, 3) in [0, 1] to the same shape.
-      patch: the height and width of a tile in pixels.
+      networks: the network, and PCA for comparison.
       paths: the image files.
       output: the folder to write to.
       report: takes the files that could not be read as images, and the notes of the others.
       data_range: the value of white, where a file does not say it for certain.
+
+    Returns:
+      SSIM, PSNR and MSE of the network, then those of PCA: (images, 6).
     """
+    all_scores = []
     for folder in ("images", "ssim_maps", "comparisons"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     with (output / "scores.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(("file", "name", "height", "width", "ssim", "psnr", "mse", "notes"))
+        table.writerow(("file", "name", "height", "width", *SCORES, *(f"pca_{name}" for name in SCORES), "notes"))
         for path, name in zip(paths, unique_names(paths), strict=True):
             try:
                 picture = read(path, data_range=data_range)
@@ -118,16 +133,32 @@ def reconstruct_files(
                 report.unreadable.append(error)
                 continue
             report.add(path, picture.notes)
-            row = reconstruct_picture(network, patch, picture, output, name)
-            table.writerow((show_name(path, "utf-8"), show_name(name, "utf-8"), *row))
+            size, scores, notes = reconstruct_picture(networks, picture, output, name)
+            table.writerow((show_name(path, "utf-8"), show_name(name, "utf-8"), *size, *scores, notes))
+            all_scores.append(scores)
+    return np.reshape(all_scores, (-1, 2 * len(SCORES)))
+
+
+def mean_lines(scores: np.ndarray) -> list[str]:
+    """Returns a line each with the mean scores of the network and of PCA, of the images that have an SSIM."""
+    scores = scores[~np.isnan(scores).any(1)]
+    if not len(scores):
+        return []
+    return [
+        f"{title}: SSIM {ssim:.4f}, PSNR {psnr:.2f} dB, MSE {mse:.6f}, mean of {len(scores)} images"
+        for title, (ssim, psnr, mse) in zip(("network", "PCA"), scores.mean(0).reshape(2, -1), strict=True)
+    ]
 
 
 def reconstruct_picture(
-    network: Network, patch: int, picture: Picture, output: Path, name: str
-) -> tuple[int, int, float, float, float, str]:
-    """Writes the reconstruction of a picture, its SSIM map and all three; returns its size, its scores and notes."""
+    networks: Networks, picture: Picture, output: Path, name: str
+) -> tuple[tuple[int, int], tuple[float, ...], str]:
+    """Writes the reconstruction of a picture, its SSIM map and all three; returns its size, scores and notes."""
     original = to_rgb(picture.pixels).astype(np.float32) / np.float32(picture.data_range)
-    rounded = np.rint(255 * reconstruct_image(network, original, patch).clip(0, 1)).astype(np.uint8)
+    rounded, rounded_pca = (
+        np.rint(255 * reconstruct_image(network, original, networks.tile).clip(0, 1)).astype(np.uint8)
+        for network in networks[:2]
+    )
     Image.fromarray(rounded).save(output / "images" / f"{name}.png")
     reconstructed = rounded.astype(np.float32) / 255
     notes, ssim_map = list(picture.notes), None
@@ -136,10 +167,11 @@ def reconstruct_picture(
     else:
         ssim_map = np.asarray(jaxssim.ssim_map(original, reconstructed, data_range=1.0).mean(-1))
         matplotlib.image.imsave(output / "ssim_maps" / f"{name}.png", ssim_map, cmap=COLOURS, vmin=0, vmax=1)
-    row = (*original.shape[:2], *scores(original, reconstructed), "; ".join(notes))
+    scores = compute_scores(original, reconstructed)
     title, path = show_name(name, "utf-8"), output / "comparisons" / f"{name}.png"
-    draw_comparison(original, reconstructed, ssim_map, row[2:5], title, path)
-    return row
+    draw_comparison(original, reconstructed, ssim_map, scores, title, path)
+    pca_scores = compute_scores(original, rounded_pca.astype(np.float32) / 255)
+    return original.shape[:2], (*scores, *pca_scores), "; ".join(notes)
 
 
 def unique_names(paths: list[Path]) -> list[str]:
@@ -150,7 +182,7 @@ def unique_names(paths: list[Path]) -> list[str]:
     return [f"{i}-{stem}" for i, stem in enumerate(stems, start=1)]
 
 
-def scores(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+def compute_scores(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     """Computes SSIM, PSNR and MSE of two float32 images in [0, 1].
 
     SSIM is NaN where the image is smaller than its window.

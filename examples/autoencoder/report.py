@@ -1,4 +1,4 @@
-"""The results of finished runs: curves, reconstructions with their SSIM maps, and a table of scores."""
+"""The results of a finished run: curves, reconstructions with their SSIM maps, and a table of scores."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,12 @@ from skimage.util import montage
 
 import jaxssim
 from examples.autoencoder.comparison import COLOURS, add_colour_bar, pad_map
-from examples.autoencoder.steps import reconstruct
+from examples.autoencoder.steps import Network, reconstruct
 from examples.autoencoder.train import Run
 from examples.progress import one_line
 
 COLUMNS = 8  # patches in a picture
+CROP, MAX_CROPS = 80, 3  # pixels of the height and width of an enlarged crop, and the number of crops
 
 
 def draw_curves(run: Run, path: Path) -> None:
@@ -41,22 +42,22 @@ def draw_curves(run: Run, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_reconstructions(runs: dict[str, Run], path: Path) -> None:
-    """Draws test patches and, below them, the reconstructions of each run above their SSIM maps, SSIM and PSNR.
+def draw_reconstructions(networks: dict[str, Network], patches: np.ndarray, path: Path) -> None:
+    """Draws patches and, below them, the reconstructions of each network above their SSIM maps, SSIM and PSNR.
 
     Args:
-      runs: the runs by their titles.
+      networks: the networks by their titles.
+      patches: uint8 (patches, height, width, 3), of which at most `COLUMNS` are drawn.
       path: the picture to write.
     """
-    patches = next(iter(runs.values())).patches
     chosen = patches[np.linspace(0, len(patches) - 1, min(COLUMNS, len(patches))).round().astype(int)]
-    rows = 1 + 2 * len(runs)
+    rows = 1 + 2 * len(networks)
     figure = Figure(figsize=(1.5 * len(chosen) + 1, 1.6 * rows), layout="constrained")
     top, *below = figure.subplots(rows, 1)
     colours = matplotlib.colormaps[COLOURS].with_extremes(bad="white")
     draw_row(top, chosen / 255, "original")
-    for (title, run), upper, lower in zip(runs.items(), below[::2], below[1::2], strict=True):
-        x, y = reconstruct(run.model, chosen)
+    for (title, network), upper, lower in zip(networks.items(), below[::2], below[1::2], strict=True):
+        x, y = reconstruct(network, chosen)
         draw_row(upper, np.asarray(y), title)
         ssim_maps = pad_map(np.asarray(jaxssim.ssim_map(x, y, data_range=1.0).mean(-1)).clip(0, 1), x.shape[1])
         scores = (metric(x, y, data_range=1.0).tolist() for metric in (jaxssim.ssim, jaxssim.psnr))
@@ -77,16 +78,42 @@ def draw_row(axes: Axes, images: np.ndarray, title: str, labels: Sequence[str] =
     axes.tick_params(length=0)
 
 
-def score_table(runs: dict[str, Run]) -> Table:
-    """Returns a table with the test scores and the speed of each run, by title."""
-    table = Table("", "test SSIM", "test PSNR", "test MSE", "images / s", title="test images")
-    for title, run in runs.items():
-        metrics = run.metrics
-        table.add_row(
-            one_line(title),
-            f"{metrics['test_ssim']:.4f}",
-            f"{metrics['test_psnr']:.2f} dB",
-            f"{metrics['test_mse']:.6f}",
-            f"{metrics['images_per_second']:.0f}",
-        )
+def draw_losses(patches: np.ndarray, reconstructed: dict[str, np.ndarray], path: Path) -> None:
+    """Draws enlarged crops: a row for each, the original on the left, then the reconstructions by the title of each.
+
+    Args:
+      patches: uint8 (patches, height, width, 3), in the order of the images.
+      reconstructed: float (patches, height, width, 3) in [0, 1].
+      path: the picture to write.
+    """
+    columns = {"original": patches / 255} | reconstructed
+    parts = np.array_split(np.arange(len(patches)), min(MAX_CROPS, len(patches)))
+    figure = Figure(figsize=(1.9 * len(columns), 1.9 * len(parts) + 0.3), layout="constrained")
+    for axes_of_row, part in zip(figure.subplots(len(parts), len(columns), squeeze=False), parts, strict=True):
+        index, top, left = most_detailed_crop(patches, part)
+        for axes, (title, images) in zip(axes_of_row, columns.items(), strict=True):
+            axes.imshow(images[index, top : top + CROP, left : left + CROP], interpolation="nearest")
+            axes.set_axis_off()
+            if part is parts[0]:
+                axes.set_title(title, fontsize="medium")
+    figure.savefig(path, dpi=110)
+
+
+def most_detailed_crop(patches: np.ndarray, part: np.ndarray) -> tuple[int, int, int]:
+    """Returns the index, top and left of the crop that has the largest differences between neighbouring pixels."""
+    corners = [
+        (int(index), top, left)
+        for index in part
+        for top in range(0, patches.shape[1] - CROP + 1, CROP // 2)
+        for left in range(0, patches.shape[2] - CROP + 1, CROP // 2)
+    ]
+    grey = patches.mean(-1)
+    return max(corners, key=lambda c: np.abs(np.diff(grey[c[0], c[1] : c[1] + CROP, c[2] : c[2] + CROP])).mean())
+
+
+def score_table(scores: dict[str, dict[str, float]]) -> Table:
+    """Returns a table of SSIM, PSNR and MSE on the test images, by the title of what reconstructs these."""
+    table = Table("", "test SSIM", "test PSNR", "test MSE", title="test images")
+    for title, each in scores.items():
+        table.add_row(one_line(title), f"{each['ssim']:.4f}", f"{each['psnr']:.2f} dB", f"{each['mse']:.6f}")
     return table

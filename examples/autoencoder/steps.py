@@ -13,7 +13,9 @@ from examples.autoencoder.config import Config
 from examples.autoencoder.losses import Loss
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.optimizer import adam
+from examples.autoencoder.yardstick import BlockPCA
 
+Network = Autoencoder | BlockPCA
 MAX_PSNR = 100  # decibels; a perfect reconstruction has an infinite PSNR, which would spoil the mean
 
 
@@ -52,13 +54,13 @@ def train_step(
 
 
 @nnx.jit
-def reconstruct(model: Autoencoder, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
+def reconstruct(model: Network, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns a uint8 batch as floats in [0, 1], and its reconstruction, clipped to [0, 1]."""
     patches = to_float(batch)
     return patches, jnp.clip(model(patches), 0, 1)
 
 
-def evaluate(model: Autoencoder, patches: np.ndarray, batch_size: int, loss: Loss) -> dict[str, float]:
+def evaluate(model: Network, patches: np.ndarray, batch_size: int, loss: Loss) -> dict[str, float]:
     """Computes the mean test loss, SSIM, PSNR (at most `MAX_PSNR`) and MSE over uint8 patches.
 
     The scores are of reconstructions clipped to [0, 1], the loss is not.
@@ -69,7 +71,7 @@ def evaluate(model: Autoencoder, patches: np.ndarray, batch_size: int, loss: Los
 
 
 @partial(nnx.jit, static_argnames="loss")
-def score(model: Autoencoder, batch: jax.Array, loss: Loss) -> dict[str, jax.Array]:
+def score(model: Network, batch: jax.Array, loss: Loss) -> dict[str, jax.Array]:
     """Computes the scores of each patch of a uint8 batch, arrays (batch,); the test loss is the mean of the batch."""
     patches = to_float(batch)
     output = model(patches)

@@ -24,6 +24,7 @@ from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
 from examples.autoencoder.stopping import between_steps, pending_signal
+from examples.autoencoder.yardstick import BlockPCA
 from examples.notices import print_report
 from examples.progress import say
 from examples.saving import make_folder, save_parameters
@@ -36,6 +37,7 @@ class Run(NamedTuple):
     patches: np.ndarray  # the test patches, uint8 (patches, patch, patch, 3)
     history: History
     metrics: dict[str, float]  # the last test scores, and the speed
+    pca: BlockPCA
 
 
 def train(config: Config, console: Console) -> Run:
@@ -57,8 +59,10 @@ def train(config: Config, console: Console) -> Run:
     state = initial_state(config)
     parallel.replicate(state, mesh)
     say_inventory(config, images, len(patches), state.model, console)
+    pca = BlockPCA.fit(images.training, config)
     if jax.process_index() == 0:
         write_names(config, images)
+        pca.save(config.folder)
     with closing(Checkpoints(config, console)) as checkpoints:
         history = checkpoints.restore(state, batches)
         if history:
@@ -68,7 +72,7 @@ def train(config: Config, console: Console) -> Run:
             Training(config, state, batches, patches, mesh, history, checkpoints, monitor).run()
     save_parameters(state.model, config.folder)
     metrics = json.loads((config.folder / "metrics.json").read_text())
-    return Run(parallel.local_copy(state.model), patches, history, metrics)
+    return Run(parallel.local_copy(state.model), patches, history, metrics, pca)
 
 
 @dataclasses.dataclass

@@ -21,8 +21,9 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 from examples.autoencoder import images, input_pipeline, steps
+from examples.autoencoder.__main__ import parse
 from examples.autoencoder.block_dct import block_dct, dct_basis, inverse_block_dct
-from examples.autoencoder.config import Config
+from examples.autoencoder.config import PRESETS, Config
 from examples.autoencoder.losses import loss_of
 from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.train import train
@@ -152,15 +153,28 @@ def test_the_block_dct_is_an_invertible_orthonormal_transform():
     np.testing.assert_allclose(coefficients[0, 1, 0, 0], lightness * scale[0], rtol=1e-5)
 
 
-def test_the_bottleneck_has_an_eighth_of_the_values_of_a_patch():
+def test_the_bottleneck_has_one_value_for_every_32_of_a_patch():
     config = Config()
     model = Autoencoder(config, nnx.Rngs(0))
     patches, other = np.zeros((1, config.patch, config.patch, 3), np.float32), np.zeros((2, 40, 56, 3), np.float32)
     code = jax.eval_shape(model.encode, patches)
-    assert code.shape == (1, 8, 8, 24)
-    assert code.size * 8 <= patches.size
+    assert code.shape == (1, 8, 8, 6)
+    assert code.size * 32 == patches.size
     assert jax.eval_shape(model, patches).shape == patches.shape
     assert jax.eval_shape(model, other).shape == other.shape
+
+
+def test_a_network_of_no_width_is_linear():
+    model = Autoencoder(dataclasses.replace(SMALL, width=0), nnx.Rngs(0))
+    x, y = np.random.default_rng(0).random((2, 1, 32, 32, 3), np.float32)
+    np.testing.assert_allclose(model((x + y) / 2), (model(x) + model(y)) / 2, atol=1e-5)
+
+
+def test_the_untrained_network_keeps_the_first_coefficients_of_each_block():
+    config = dataclasses.replace(SMALL, bottleneck=5)
+    x = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    kept = block_dct(x - 0.5, 8) * (np.arange(192) < 5)
+    np.testing.assert_allclose(Autoencoder(config, nnx.Rngs(0))(x), inverse_block_dct(kept, 8) + 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["ssim", pytest.param("dssim-l1", marks=pytest.mark.slow), "l1", "mse"])
@@ -205,6 +219,7 @@ def test_runs_of_one_seed_are_identical_and_their_parameters_load(tmp_path):
         ({"patch": 60}, "patch must be a multiple"),
         ({"patch": 8}, "11 pixels"),
         ({"steps": 0}, "steps must be positive"),
+        ({"width": -1}, "width must be at least 0, got -1"),
     ],
 )
 def test_invalid_options_are_refused(options, words):
@@ -232,6 +247,7 @@ def test_the_program_writes_every_file(tmp_path):
             assert min(picture.size) > 300
         assert f"{folder / name}" in done.stdout
     assert f"{metrics['test_ssim']:.4f}" in done.stdout
+    assert "PCA, 6 values a block" in done.stdout.splitlines()[-2]
 
 
 @pytest.mark.slow
@@ -254,20 +270,17 @@ def test_an_empty_folder_is_an_error_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_options_change_the_preset(capsys):
+    assert parse([]) == Config()
+    assert parse(["--preset", "long", "--steps", "7"]) == dataclasses.replace(PRESETS["long"], steps=7)
+    with pytest.raises(SystemExit):
+        parse(["--preset", "short"])
+    assert "--preset: invalid choice: 'short'" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_help_lists_the_options():
     done = run("examples.autoencoder", "--help")
     assert done.returncode == 0
-    for words in ("--data", "--loss", "--schedule", "--learning-rate", "--seed", "The training loss"):
+    for words in ("--data", "--loss", "--preset long", "--schedule", "--learning-rate", "--seed", "The training loss"):
         assert words in done.stdout
-
-
-@pytest.mark.slow
-def test_compare_losses_trains_with_both(tmp_path):
-    done = run("examples.autoencoder.compare_losses", *quick(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "MSE" in done.stdout
-    assert "1 - SSIM" in done.stdout
-    assert (tmp_path / "photographs-losses.png").exists()
-    for loss in ("mse", "ssim"):
-        assert json.loads((tmp_path / f"photographs-{loss}" / "config.json").read_text())["loss"] == loss

@@ -137,7 +137,19 @@ def test_the_program_reconstructs_scores_and_exports(tmp_path, trained):
     assert "text [b].png (not an image)" in done.stdout
     with (output / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["file", "name", "height", "width", "ssim", "psnr", "mse", "notes"]
+    assert list(rows[0]) == [
+        "file",
+        "name",
+        "height",
+        "width",
+        "ssim",
+        "psnr",
+        "mse",
+        "pca_ssim",
+        "pca_psnr",
+        "pca_mse",
+        "notes",
+    ]
     assert [row["file"] for row in rows] == [str(tmp_path / name) for name in sizes]
     for row, size in zip(rows, sizes.values(), strict=True):
         original, reconstructed = (
@@ -185,7 +197,13 @@ def test_every_picture_has_scores_or_a_reason(tmp_path):
         Image.fromarray(pixels).save(tmp_path / name)
     paths = [tmp_path / name for name in names]
     report = reconstruct.Report()
-    reconstruct.reconstruct_files(lambda tiles: tiles, 8, [*paths, tmp_path / "none.png"], tmp_path / "out", report)
+    networks = reconstruct.Networks(lambda tiles: tiles, np.zeros_like, 8)
+    scores = reconstruct.reconstruct_files(networks, [*paths, tmp_path / "none.png"], tmp_path / "out", report)
+    assert scores.shape == (3, 6)
+    (network, pca) = reconstruct.mean_lines(scores)  # only the first image is large enough for SSIM
+    assert network.startswith("network: SSIM 1.0000, PSNR 5")
+    assert pca.startswith("PCA: SSIM 0.")
+    assert pca.endswith(f"MSE {np.mean((deep / 65535) ** 2):.6f}, mean of 1 images")
     assert [error.reason for error in report.unreadable] == ["No such file or directory"]
     with (tmp_path / "out" / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -73,9 +73,9 @@ def test_the_curves_show_training_and_test(tmp_path, drawn):
 
 def test_reconstructions_stand_above_their_maps_and_scores(tmp_path, drawn, monkeypatch):
     x, y = (np.stack([each[:, :SIZE], each[:, SIZE:]]) for each in pair())
-    monkeypatch.setattr(report, "reconstruct", lambda model, chosen: (x, y))
-    run = types.SimpleNamespace(patches=np.rint(255 * x).astype(np.uint8), model=None)
-    report.draw_reconstructions({"one": run, "two": run}, tmp_path / "x.png")
+    monkeypatch.setattr(report, "reconstruct", lambda network, chosen: (x, y))
+    patches = np.rint(255 * x).astype(np.uint8)
+    report.draw_reconstructions({"one": None, "two": None}, patches, tmp_path / "x.png")
     rows = drawn[0].axes
     assert [axes.get_ylabel() for axes in rows] == ["original", "one", "SSIM map", "two", "SSIM map"]
     assert [len(bars(axes)) for axes in rows] == [0, 0, 1, 0, 1]
@@ -83,3 +83,14 @@ def test_reconstructions_stand_above_their_maps_and_scores(tmp_path, drawn, monk
     ssim, psnr = (np.asarray(metric(x, y, data_range=1.0)) for metric in (jaxssim.ssim, jaxssim.psnr))
     assert labels == [f"{s:.3f}, {p:.1f} dB" for s, p in zip(ssim, psnr, strict=True)]
     assert len({axes.images[0].get_array().shape for axes in rows}) == 1  # columns are aligned
+
+
+def test_the_crops_of_losses_are_the_most_detailed_ones(tmp_path, drawn):
+    patches = np.full((4, 160, 160, 3), 128, np.uint8)
+    detail = np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)
+    patches[1, 40:120, 80:] = detail
+    report.draw_losses(patches, {"mse": patches / 510, "ssim": patches / 255}, tmp_path / "losses.png")
+    rows = np.reshape(drawn[0].axes, (3, 3))  # the four patches in three parts, the first of two patches
+    assert [axes.get_title() for axes in rows[0]] == ["original", "mse", "ssim"]
+    for axes, scale in zip(rows[0], (1, 0.5, 1), strict=True):
+        np.testing.assert_allclose(axes.images[0].get_array(), scale * detail / 255)

@@ -153,8 +153,8 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_first_step(tmp_path,
         trained(tmp_path, name=name)
 
 
-def test_a_comparison_checks_both_folders_first(tmp_path, monkeypatch):
+def test_a_comparison_of_losses_makes_its_folders_first(tmp_path, monkeypatch):
     monkeypatch.setattr(compare_losses, "train", None)
-    config = dataclasses.replace(SMALL, runs=tmp_path, name="n" * 251)  # -mse fits, -ssim does not
+    study = compare_losses.Study(runs=tmp_path, name="n" * 256)
     with pytest.raises(SystemExit, match="File name too long; pass another --runs or --name"):
-        compare_losses.main(config)
+        compare_losses.main(study)

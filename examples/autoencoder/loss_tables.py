@@ -1,0 +1,73 @@
+"""The tables of a comparison of losses: one of each bottleneck, with the mean and the spread over the seeds."""
+
+import csv
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from rich.table import Table
+
+from examples.autoencoder.measures import LOWER_IS_BETTER, MEASURES
+
+PCA = "(PCA)"  # in the place of a loss
+
+
+class Result(NamedTuple):
+    """The measures of a run."""
+
+    loss: str
+    bottleneck: int
+    seed: int
+    values: dict[str, float]
+
+
+def rows(results: Sequence[Result], bottleneck: int) -> Iterator[list[str]]:
+    """Yields the cells of each loss at a bottleneck; the best loss by each measure is marked by asterisks."""
+    chosen = [result for result in results if result.bottleneck == bottleneck]
+    losses = sorted({result.loss for result in chosen}, key=[result.loss for result in chosen].index)
+    values = np.array(
+        [[[each.values[name] for each in chosen if each.loss == loss] for name in MEASURES] for loss in losses]
+    )
+    signs = np.array([-1 if name in LOWER_IS_BETTER else 1 for name in MEASURES])
+    best = (signs * values.mean(-1)).argmax(0)
+    for i, loss in enumerate(losses):
+        cells = (format_cell(values[i, j], i == best[j]) for j in range(len(MEASURES)))
+        yield [loss, *cells]
+
+
+def format_cell(values: np.ndarray, best: bool) -> str:
+    """Formats the mean over seeds, and the standard deviation where there are several."""
+    digits = 2 if values.mean() > 2 else 4
+    mean = f"{values.mean():.{digits}f}"
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return (f"**{mean}**" if best else mean) + spread
+
+
+def tables(results: Sequence[Result]) -> Iterator[Table]:
+    """Yields a table for the console of each bottleneck."""
+    for bottleneck in sorted({result.bottleneck for result in results}):
+        table = Table("trained with", *MEASURES, title=f"{bottleneck} values a block of 192")
+        for row in rows(results, bottleneck):
+            table.add_row(*row)
+        yield table
+
+
+def write(results: Sequence[Result], steps: int, folder: Path) -> None:
+    """Writes the tables as losses.md, and the measures of each run as losses.csv."""
+    seeds = len({result.seed for result in results})
+    lines = [
+        f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {steps} steps, {seeds} "
+        "seeds: mean ± standard deviation.",
+    ]
+    for bottleneck in sorted({result.bottleneck for result in results}):
+        cells = [["trained with", *MEASURES], ["---", *["--:"] * len(MEASURES)], *rows(results, bottleneck)]
+        lines += ["", f"## {bottleneck} values a block of 192", ""]
+        lines += ["| " + " | ".join(row) + " |" for row in cells]
+    (folder / "losses.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with (folder / "losses.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("loss", "bottleneck", "seed", *MEASURES))
+        table.writerows((each.loss, each.bottleneck, each.seed, *each.values.values()) for each in results)
