@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import jaxssim
 from examples.autoencoder.config import Config
 
-LEAST_MSE = 1e-5
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -30,28 +29,12 @@ def loss_of(config: Config) -> Loss:
         case "ms-ssim-l1":
             return partial(jaxssim.ms_ssim_l1_loss, data_range=1.0)
         case "dssim-l1":
-            return lambda x, y: (jaxssim.dssim(x, y, data_range=1.0) + jaxssim.mae(x, y)).mean()
-        case "ssim-psnr":
-            return ssim_psnr_loss
+            weight = config.l1_weight
+            return lambda x, y: (jaxssim.dssim(x, y, data_range=1.0) + weight * jaxssim.mae(x, y)).mean()
         case "l1":
             return lambda x, y: jaxssim.mae(x, y).mean()
         case "mse":
             return lambda x, y: jaxssim.mse(x, y).mean()
-
-
-def ssim_psnr_loss(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Computes (1 - SSIM) + (1 - PSNR / 100 dB), the mean over the batch: 1 dB is worth 0.01 of SSIM.
-
-    SSIM keeps structure, and PSNR keeps colours and brightness. PSNR, rather than the squared error of which it is the
-    logarithm, gives each patch the same weight: an error of a tenth counts alike in a flat patch and in a detailed one.
-    `LEAST_MSE` limits it to 50 dB, so that gradients stay finite.
-
-    Args:
-      x: float (batch, height, width, 3) in [0, 1].
-      y: the same shape.
-    """
-    psnr = -10 * jnp.log10(jaxssim.mse(x, y) + LEAST_MSE)
-    return jaxssim.ssim_loss(x, y, data_range=1.0) + 1 - psnr.mean() / 100
 
 
 def check_patch_size(config: Config) -> None:
