@@ -13,16 +13,15 @@ Programs for TPUs are compiled by libtpu without a TPU, in a process of their ow
 settings when it is loaded, and only one process at a time can load it by default.
 """
 
-import collections
 import functools
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import collectives
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +39,6 @@ ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_TPU = without_tpu.ENVIRONMENT | {
     "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "tests", "benchmarks"))
 }
-COLLECTIVE = re.compile(r" = (\S.*?) (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 IMAGES = jax.ShapeDtypeStruct((8, 48, 48, 3), np.float32)
 SCALES = dict(weights=(0.4, 0.6), convention=Convention(window=Gaussian(7, 1.5)))
 FUNCTIONS = {
@@ -152,12 +150,8 @@ def count_sent(mesh, function, *batches, whole=()):
         sharding = NamedSharding(mesh, PartitionSpec(*axes))
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arrays)
 
-    text = jax.jit(function).lower(*placed(whole), *placed(batches, "batch")).compile().as_text()
-    count = collections.Counter()
-    for shapes, operation in COLLECTIVE.findall(text):
-        for shape in re.findall(r"\w\[([\d,]*)\]", shapes):
-            count[operation] += math.prod(map(int, filter(None, shape.split(","))))
-    return dict(count)
+    compiled = jax.jit(function).lower(*placed(whole), *placed(batches, "batch")).compile()
+    return collectives.numbers_sent(compiled.as_text())
 
 
 def mesh_of_four():
