@@ -10,6 +10,11 @@ COLLECTIVE = re.compile(
 SHAPE = re.compile(r"\b(pred|[a-z]+\d+)\w*\[([\d,]*)\]")
 
 
+def operations(text):
+    """Returns how many operations of each kind move data between devices."""
+    return dict(collections.Counter(operation for _, operation, _ in COLLECTIVE.findall(text)))
+
+
 def numbers_sent(text):
     """Returns how many numbers a device receives by each operation."""
     return _count(text, lambda dtype: 1)

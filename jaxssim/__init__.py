@@ -4,10 +4,11 @@ Modules whose name starts with an underscore are private. The docstring of `jaxs
 package do.
 """
 
-from jaxssim import conventions, metrics
+from jaxssim import conventions, metrics, sharded
 from jaxssim._cw_ssim import cw_ssim, cw_ssim_loss
 from jaxssim._maps import Components, ssim_and_map, ssim_components, ssim_map
-from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_l1_loss, ms_ssim_loss
+from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_loss
+from jaxssim._ms_ssim_l1 import ms_ssim_l1_loss
 from jaxssim._pairwise import pairwise
 from jaxssim._pointwise import luma, mae, mse, psnr
 from jaxssim._pyramid import Pyramid, frequency_masks, steerable_pyramid
@@ -37,6 +38,7 @@ __all__ = [
     "mse",
     "pairwise",
     "psnr",
+    "sharded",
     "ssim",
     "ssim_and_map",
     "ssim_components",

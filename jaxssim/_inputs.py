@@ -29,11 +29,16 @@ def prepare(
     layout: Layout,
     k1: Any = None,
     k2: Any = None,
+    whole: Shape | None = None,
 ) -> CheckedInputs:
-    """Returns the checked inputs of SSIM and its relatives, or raises a ValueError that says what to pass."""
+    """Returns the checked inputs of SSIM and its relatives, or raises a ValueError that says what to pass.
+
+    `whole` is the spatial shape of the images where `x` and `y` are parts of them.
+    """
     check_convention(convention)
     x, y = check_images(x, y, layout)
     batch, spatial = split_shape(x.shape, layout)
+    spatial = spatial if whole is None else whole
     _check_window_fits(downsampled_shape(spatial, convention.downsample), convention)
     if mask is not None and convention.covariance == "sample":
         raise ValueError(
@@ -72,16 +77,21 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
             f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64, for instance "
             f"{name}.astype(jnp.float32) with the data_range of its values"
         )
-    _check_channel_axis(name, image.shape, layout.spatial_ndim, layout.channel_axis)
+    check_channel_axis(name, image.shape, layout.spatial_ndim, layout.channel_axis)
     batch, spatial = split_shape(image.shape, layout._replace(crop_border=0))
     if 0 in image.shape and 0 not in batch:
         raise ValueError(f"{name} has shape {image.shape}, which holds no pixels; pass images of at least one pixel")
-    if not (is_integer(layout.crop_border) and layout.crop_border >= 0 and min(spatial) > 2 * layout.crop_border):
+    check_crop_border(layout.crop_border, spatial)
+    return image
+
+
+def check_crop_border(crop_border: Any, spatial: Shape) -> None:
+    """Raises a ValueError for a border that leaves no pixel of an image of spatial shape `spatial`."""
+    if not (is_integer(crop_border) and crop_border >= 0 and min(spatial) > 2 * crop_border):
         raise ValueError(
             f"crop_border must be a number of pixels, at least 0 and less than half of the shortest side of {spatial}, "
-            f"got {layout.crop_border!r}"
+            f"got {crop_border!r}"
         )
-    return image
 
 
 def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
@@ -168,7 +178,8 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
+def check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis: int | None) -> None:
+    """Raises a ValueError for too few axes, or a channel axis that does not exist or may be another axis."""
     needed = spatial_ndim + (channel_axis is not None)
     if len(shape) < needed:
         hint = "channel_axis=None if there are no channels" if channel_axis is not None else "a smaller spatial_ndim"

@@ -3,6 +3,7 @@
 What `canonical_...` and `CheckedInputs.image_pair` compute becomes part of the compiled program.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxssim._core import halos
+from jaxssim._core.halos import Block
 from jaxssim._core.images import Constants, ImagePair, offsets
 from jaxssim._core.resampling import Shape
 
@@ -47,15 +50,26 @@ class CheckedInputs(NamedTuple):
     mask: jax.Array | None
     constants: Constants | None = None  # scalars
 
-    def image_pair(self, layout: Layout) -> ImagePair:
-        """Returns the pair in the order of axes that `jaxssim._core` expects."""
+    def image_pair(self, layout: Layout, blocks: Sequence[Block] = ()) -> ImagePair:
+        """Returns the pair in the order of axes that `jaxssim._core` expects.
+
+        Where devices share the images, `blocks` are the parts of a device, and pixels that do not count become 0.
+        """
         x, y = canonical_image(self.x, layout), canonical_image(self.y, layout)
-        dtype = statistics_dtype(x, y)
+        dtype, mesh_axes = statistics_dtype(x, y), halos.names_of(block.mesh_axis for block in blocks)
         scale = 1 / canonical_data_range(self.data_range, x.astype(dtype), layout)
-        weight = None if self.mask is None else canonical_mask(self.mask, x.astype(dtype), self.x.shape, layout)
+        weight = None
+        if self.mask is not None:
+            weight = canonical_mask(self.mask, x.astype(dtype), self.x.shape, layout, mesh_axes)
+        counted, counting = weight, halos.counting_pixels(blocks, x.ndim)
+        if counting is not None:
+            x, y = (jnp.where(counting, image, jnp.zeros_like(image)) for image in (x, y))
+            weight = None if weight is None else jnp.where(counting, weight, 0)
+            counted = jnp.broadcast_to(counting, (*x.shape[:-1], 1)) if weight is None else weight
         a, b = x.astype(dtype), y.astype(dtype)
         constants = jax.tree.map(lambda k: _canonical_constant(k, x.ndim), self.constants)
-        return ImagePair((x, y), weight, offsets((a, b, a - b), weight, layout.spatial_ndim), scale, constants)
+        offset = offsets((a, b, a - b), counted, layout.spatial_ndim, mesh_axes)
+        return ImagePair((x, y), weight, offset, scale, constants)
 
 
 def split_shape(shape: Shape, layout: Layout) -> tuple[Shape, Shape]:
@@ -85,10 +99,15 @@ def cropped(image: jax.Array, layout: Layout) -> jax.Array:
     """Returns an image without its border, with axes in the caller's order."""
     if not layout.crop_border:
         return image
-    channels_at = None if layout.channel_axis is None else image.ndim + layout.channel_axis
-    spatial = [axis for axis in range(image.ndim) if axis != channels_at][-layout.spatial_ndim :]
+    spatial = spatial_axes(image.ndim, layout)
     inside = slice(layout.crop_border, -layout.crop_border)
     return image[tuple(inside if axis in spatial else slice(None) for axis in range(image.ndim))]
+
+
+def spatial_axes(ndim: int, layout: Layout) -> list[int]:
+    """Returns the spatial axes of an image with `ndim` axes in the caller's order, counted from the front."""
+    channels_at = None if layout.channel_axis is None else ndim + layout.channel_axis
+    return [axis for axis in range(ndim) if axis != channels_at][-layout.spatial_ndim :]
 
 
 def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:
@@ -98,10 +117,13 @@ def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) ->
     return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
 
 
-def canonical_mask(mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layout: Layout) -> jax.Array:
+def canonical_mask(
+    mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layout: Layout, mesh_axes: tuple[str, ...] = ()
+) -> jax.Array:
     """Returns a mask as weights (*batch or 1s, *spatial, channels) within [0, 1], NaN where a weight is not valid.
 
-    `x` is the canonical image, `shape` the shape of the image as it was passed. Derivatives ignore the weights.
+    `x` is the canonical image, `shape` the shape of the image as it was passed. Derivatives ignore the weights. Devices
+    that share the mask by `mesh_axes` of a mesh divide it by one number.
     """
     has_channels = mask.ndim == len(shape) and layout.channel_axis is not None
     mask = canonical_image(mask, layout if has_channels else layout._replace(channel_axis=None)).astype(x.dtype)
@@ -109,6 +131,8 @@ def canonical_mask(mask: jax.Array, x: jax.Array, shape: tuple[int, ...], layout
     mask = mask.reshape(*(1,) * (x.ndim - mask.ndim), *mask.shape)
     # With a largest weight of 1, products of weights neither overflow nor underflow.
     largest = mask.max(tuple(range(-1 - layout.spatial_ndim, 0)), keepdims=True)
+    if mesh_axes:
+        largest = lax.pmax(lax.stop_gradient(largest), mesh_axes)
     mask = mask / jnp.where(largest == 0, 1, largest)
     return lax.stop_gradient(jnp.broadcast_to(mask, (*mask.shape[:-1], x.shape[-1])))
 

@@ -11,12 +11,14 @@ from jax.typing import ArrayLike
 
 from jaxssim import conventions
 from jaxssim._core import formulas, statistics
-from jaxssim._core.averaging import centre_weights, inside_windows, mean_of_values
+from jaxssim._core.averaging import centre_weights, inside_windows, mean_of_values, window_weights
 from jaxssim._core.images import CentredImage, Pair, unfold
 from jaxssim._core.resampling import downsample, downsample_pair, pad, pad_pair
 from jaxssim._core.statistics import WindowStatistics, window_statistics
+from jaxssim._explicit import over_mesh
 from jaxssim._inputs import prepare
 from jaxssim._layout import LAST, CheckedInputs, Layout
+from jaxssim._shards import Shards, pair_of_shards, with_halo
 from jaxssim._ssim import mean_of_channels
 from jaxssim.conventions import Convention
 
@@ -54,6 +56,7 @@ def ssim_map(
         (*batch, *spatial_out, channels), or (*batch, *spatial_out) if `channel_axis` is None; within [-1, 1], and 1
         where no pixel of a window counts. `spatial_out` is the spatial shape after the convention's
         downsampling, if any, and `window.size - 1` shorter along each axis if the convention's padding is "valid".
+        An axis that devices share (`ssim`) keeps the length of the images, and is NaN after its last window.
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
@@ -65,7 +68,8 @@ def ssim_map(
         (6, 6)
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return _similarity_map(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
+    checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
+    return over_mesh(similarity_map, checked, (convention, layout), convention.padding, is_map=True)
 
 
 def ssim_and_map(
@@ -170,11 +174,26 @@ def ssim_components(
     return _components(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _similarity_map(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
-    pair = _pair_of_map(checked.image_pair(layout), convention, layout)
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def similarity_map(
+    checked: CheckedInputs, convention: Convention, layout: Layout, shards: Shards | None = None
+) -> jax.Array:
+    """Returns SSIM at every window; NaN at windows of shards that reach beyond the pixels that count."""
+    if shards is None:
+        pair = _pair_of_map(checked.image_pair(layout), convention, layout)
+    else:
+        taps = convention.window.taps(layout.spatial_ndim)
+        pair = with_halo(*pair_of_shards(checked, layout, shards), taps, convention.padding)
     d, at_windows = _one_minus_ssim_of_map(pair, convention, layout)
-    return _as_map(d, at_windows, pair.arrays[0].shape[-1], layout)
+    similarity = _as_map(d, at_windows, pair.arrays[0].shape[-1], layout)
+    return similarity if not pair.counting else jnp.where(_counts(pair, convention, layout), similarity, jnp.nan)
+
+
+def _counts(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
+    """Returns whether each window lies inside the pixels that count, with axes of length 1 where all do."""
+    counting = window_weights(pair._replace(weight=None), convention.window.taps(layout.spatial_ndim)) > 0
+    counting = unfold(counting, 1 if counting.shape[-1] == 1 else pair.arrays[0].shape[-1])
+    return counting[..., 0] if layout.channel_axis is None else counting
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

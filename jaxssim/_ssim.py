@@ -12,8 +12,10 @@ from jaxssim._core.averaging import mean_of_formula
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
 from jaxssim._core.resampling import downsample_pair
+from jaxssim._explicit import over_mesh
 from jaxssim._inputs import Reduction, prepare, reduce_batch
 from jaxssim._layout import LAST, CheckedInputs, Layout
+from jaxssim._shards import Shards, mean_of_shards, padding_of_mean
 from jaxssim.conventions import Convention
 
 
@@ -44,6 +46,11 @@ def ssim(
     pixel. Pixels of weight 0 have no influence, even if they are NaN. If no window counts, the value is 1 and the
     gradient is 0. The mask is constant to derivatives.
 
+    Devices may share the images by spatial axes on a mesh whose axes are explicit (`jax.sharding.AxisType.Explicit`).
+    Each device then computes its part, with the temporary memory of its part, and receives the `window.size - 1` rows
+    after it from its neighbours. `jaxssim.sharded` does the same inside `jax.shard_map`, also for sizes that devices
+    cannot share evenly, and lists further errors.
+
     Args:
         x: Images (*batch, *spatial, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
@@ -69,7 +76,7 @@ def ssim(
         0.7792
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return 1 - mean_one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
+    return 1 - _values(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
 
 
 def dssim(
@@ -114,7 +121,7 @@ def dssim(
         1.2e-08
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return mean_one_minus_ssim(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout) / 2
+    return _values(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout) / 2
 
 
 def ssim_loss(
@@ -163,12 +170,20 @@ def ssim_loss(
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
-    return reduce_batch(mean_one_minus_ssim(checked, convention, layout), reduction)
+    return reduce_batch(_values(checked, convention, layout), reduction)
+
+
+def _values(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
+    return over_mesh(mean_one_minus_ssim, checked, (convention, layout), padding_of_mean(convention))
 
 
 @jit_with_own_jvp
-def mean_one_minus_ssim(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
+def mean_one_minus_ssim(
+    checked: CheckedInputs, convention: Convention, layout: Layout, shards: Shards | None = None
+) -> jax.Array:
     """Returns the mean of 1 - SSIM over windows and channels: (*batch,)."""
+    if shards is not None:
+        return mean_of_channels(mean_of_shards(formulas.one_minus_ssim, convention, checked, layout, shards))
     pair = downsample_pair(checked.image_pair(layout), convention.downsample, layout.spatial_ndim)
     return mean_of_channels(mean_of_formula(formulas.one_minus_ssim, convention, pair, layout.spatial_ndim))
 

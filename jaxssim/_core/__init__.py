@@ -9,6 +9,7 @@ bottom of this list to the top, from `images` to `averaging`:
     statistics    mean and variance of every window
     filtering     passes along one axis: the law of total variance for values, weighted sums for derivatives
     resampling    padding, cropping and shrinking
+    halos         images that several devices hold: exchanged pixels, and which windows count
     images        a pair of images; its sum and difference, less a constant offset near their values
     jvp           helpers for derivative rules
     numerics      sums and means with little rounding

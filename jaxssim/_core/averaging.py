@@ -84,6 +84,18 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
     return jvp.jvp_along(whole, pair, jvp.nonzero_tangents(tangent))
 
 
+def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
+    """Returns the total weight of all windows, summed axis by axis, which rounds less: (*batch or 1s, channels)."""
+    image, folded = pair.arrays[0], window_weights(pair, taps).astype(jax.tree.leaves(pair.offsets)[0].dtype)
+    weight = unfold(folded, 1 if folded.shape[-1] == 1 else image.shape[-1])
+    axes = range(-1 - len(taps), -1)
+    windows = (image.shape[axis] - 2 * radius for axis, radius in zip(axes, radii(taps), strict=True))
+    repeated = math.prod(n for axis, n in zip(axes, windows, strict=True) if weight.shape[axis] == 1)
+    for _ in axes:
+        weight = weight.sum(-2)
+    return jnp.broadcast_to(weight * repeated, (*weight.shape[:-1], image.shape[-1]))
+
+
 def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
     """Returns the weighted mean of folded values (*batch, *windows) of each channel: (*batch, channels)."""
     return _mean_of_columns(_column_means(values, weight, spatial_ndim), channels, spatial_ndim)
@@ -96,13 +108,26 @@ def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array
     return _crop_radii(weight, taps)
 
 
+def window_weights(pair: Pair, taps: Taps) -> jax.Array:
+    """Returns the weight of each window of a pair, folded, with axes of length 1 where all weights are equal."""
+    image = pair.arrays[0]
+    weight = centre_weights(pair.weight, taps, image.ndim - 1)
+    for factor in pair.counting:
+        by_channel = jnp.broadcast_to(factor, (*factor.shape[:-1], image.shape[-1])) if factor.shape[-2] > 1 else factor
+        weight = weight * _crop_radii(by_channel, taps)
+    return weight
+
+
 def inside_windows(values: jax.Array, taps: Taps, channels: int) -> jax.Array:
     """Returns, of folded values for windows around every pixel, those for the windows inside the image."""
     return _crop_radii(unfold(values, channels), taps)
 
 
 def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
-    return fold(image[(..., *(slice(radius, -radius or None) for radius in radii(taps)), slice(None))])
+    """Returns the centres of all windows, folded; an axis of length 1 stays as it is."""
+    spatial = zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True)
+    inside = (slice(radius, -radius or None) if n > 1 else slice(None) for n, radius in spatial)
+    return fold(image[(..., *inside, slice(None))])
 
 
 def _tiled_on_cpu(
@@ -121,7 +146,7 @@ def _tiled_on_cpu(
 
 def _whole_mean(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     values = function(pair)
-    weight = centre_weights(pair.weight, taps, values.ndim)
+    weight = window_weights(pair, taps)
     return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps))
 
 
@@ -135,7 +160,7 @@ def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) 
         first = jnp.minimum(band * rows, windows - rows)
         tile = tiling.slice_tile(split, taps, group, first, rows + halo)
         values = function(tile)
-        weight = centre_weights(tile.weight, taps, values.ndim)
+        weight = window_weights(tile, taps)
         weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
         return None, _column_means(values, weight, len(taps))
 
@@ -187,7 +212,7 @@ def _values_and_vjp(
         return function(pair._replace(arrays=tuple(images.values())))
 
     values, vjp = jax.vjp(function_of_chosen, *(pair.arrays[i].astype(total.dtype) for i in argnums))
-    weight = centre_weights(pair.weight, taps, values.ndim)
+    weight = window_weights(pair, taps)
     return values, weight, vjp(jnp.ones_like(values) * (weight / xla.repeat_along_row(total, values)))
 
 
@@ -231,6 +256,9 @@ def _mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *mo
 def _total_weight(pair: Pair, taps: Taps) -> jax.Array:
     """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels)."""
     image = pair.arrays[0]
+    if pair.counting:
+        total = weight_of_windows(pair, taps)[(..., *(None,) * len(taps), slice(None))]
+        return jnp.where(total == 0, 1, total)
     if pair.weight is None:
         windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
         dtype = jax.tree.leaves(pair.offsets)[0].dtype

@@ -37,6 +37,7 @@ class ImagePair(NamedTuple):
     offsets: jax.Array  # of x, y and x - y: (3, *batch, 1, .., 1, channels)
     scale: jax.Array  # 1 / data range: (*batch, 1, .., 1)
     constants: Constants | None = None
+    counting: tuple[jax.Array, ...] = ()  # factors of the windows' weights, at their centres; axes of 1 where equal
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
@@ -79,6 +80,7 @@ class SumDifference(NamedTuple):
     weight: jax.Array | None
     offsets: tuple[jax.Array, ...]  # of u and v
     constants: Constants | None = None
+    counting: tuple[jax.Array, ...] = ()  # as in ImagePair
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
@@ -102,14 +104,16 @@ def map_images(function: Callable[..., CentredImage], pair: Pair, *options: Any)
     return SumDifference((u.centred, v.centred), u.weight, (u.offset, v.offset), pair.constants)
 
 
-def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
+def offsets(
+    images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim: int, mesh_axes: tuple[str, ...] = ()
+) -> jax.Array:
     """Returns a constant near the values of each image and channel: (images, *batch, 1, .., 1, channels).
 
     Subtracting the constant keeps the digits of images far from 0. Each of a few sparse grids of pixels has a range,
     from its minimum to its maximum. The constant is the value nearest 0 that lies in all these ranges; if they do not
     overlap, it is the smallest of their maxima. So an image with dark regions gets a constant near 0, which keeps these
     regions exact, and a dead pixel or row, which at least one grid misses, does not move the constant. The constant is
-    added back later, so derivatives ignore it.
+    added back later, so derivatives ignore it. Devices that share the images by `mesh_axes` of a mesh get one constant.
     """
     axes = tuple(range(-1 - spatial_ndim, -1))
     pixel_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
@@ -123,9 +127,18 @@ def offsets(images: Sequence[jax.Array], weight: jax.Array | None, spatial_ndim:
         least = jnp.stack([jnp.where(weight > 0, image, jnp.inf).min(axes) for image in images])
         most = jnp.stack([jnp.where(weight > 0, image, -jnp.inf).max(axes) for image in images])
         low, high = jnp.where(low == -jnp.inf, least, low), jnp.where(high == jnp.inf, most, high)
+    if mesh_axes:
+        low, high = _range_of_all_devices(low, high, mesh_axes)
     nearest = jnp.clip(jnp.zeros_like(low), low, high)
     constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     return xla.materialize(jnp.expand_dims(constant, axes))
+
+
+def _range_of_all_devices(low: jax.Array, high: jax.Array, mesh_axes: tuple[str, ...]) -> tuple[jax.Array, jax.Array]:
+    """Returns the largest `low` and the smallest `high` of all devices; a device without pixels has infinite ones."""
+    bounds = lax.stop_gradient(jnp.stack([low, -high]))
+    low, minus_high = lax.pmax(jnp.where(jnp.isfinite(bounds), bounds, -jnp.inf), mesh_axes)
+    return low, -minus_high
 
 
 def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:

@@ -15,6 +15,7 @@ import jaxssim
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {name: value for name in jaxssim.__all__ if inspect.isfunction(value := getattr(jaxssim, name))}
+FUNCTIONS |= {f"sharded.{name}": getattr(jaxssim.sharded, name) for name in jaxssim.sharded.__all__}
 CLASSES = {name: value for name in jaxssim.__all__ if inspect.isclass(value := getattr(jaxssim, name))}
 CLASSES["Average"] = jaxssim.metrics.Average
 SECTION = re.compile(r"^(Args|Returns|Raises|Example|Examples):$")
@@ -25,6 +26,8 @@ DIFFERENT = {
     ("luma", "channel_axis"),
     ("luma", "data_range"),
     ("pairwise", "mask"),  # one for all images
+    *((f"sharded.{name}", "x") for name in jaxssim.sharded.__all__),  # a part of the images
+    *((f"sharded.{name}", "y") for name in jaxssim.sharded.__all__),
 }
 BANNED = ("is had", "are had", "be had", "that is none", "that are none", "so many", "kin take", "for it alone", "anew")
 

@@ -1,0 +1,260 @@
+"""Images that several devices hold, inside `jax.shard_map`: their checks, and means over all windows of all devices.
+
+Each device computes the mean over its own windows. Its share is the weight of its windows divided by that of all. The
+sum of mean times share over the devices is the mean over the image.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxssim._arrays import as_array
+from jaxssim._core import halos
+from jaxssim._core.averaging import mean_over_windows, weight_of_windows
+from jaxssim._core.formulas import Formula
+from jaxssim._core.halos import Block, MeshAxis
+from jaxssim._core.images import CentredImage, Pair, map_images
+from jaxssim._core.resampling import Shape, downsampled_shape, halve, radii
+from jaxssim._core.statistics import window_statistics
+from jaxssim._inputs import check_crop_border, check_image, check_static, is_integer
+from jaxssim._layout import CheckedInputs, Layout, split_shape
+from jaxssim.conventions import Convention, Padding, Taps
+
+
+class Shards(NamedTuple):
+    """How an image is sharded along each spatial axis. Static."""
+
+    mesh_axes: tuple[MeshAxis | None, ...]
+    valid_size: Shape  # the pixels along each axis that are no padding
+
+    def blocks(self, spatial: Shape, layout: Layout) -> tuple[Block, ...]:
+        """Returns the part of each axis that a device holds; `spatial` is the shape of the part."""
+        border, ndim = layout.crop_border, layout.spatial_ndim
+        return tuple(
+            Block(axis, mesh_axis, length, border, size - border)
+            for axis, mesh_axis, length, size in zip(
+                range(-1 - ndim, -1), self.mesh_axes, spatial, self.valid_size, strict=True
+            )
+        )
+
+    def sum(self, arrays: Any) -> Any:
+        """Returns the sums of arrays over all devices that share an image."""
+        return lax.psum(arrays, halos.names_of(self.mesh_axes))
+
+
+def pair_of_shards(checked: CheckedInputs, layout: Layout, shards: Shards) -> tuple[Pair, tuple[Block, ...]]:
+    """Returns the pixels that the device holds of a pair of images, without halo, and the part that they are."""
+    uncropped = layout._replace(crop_border=0)
+    blocks = shards.blocks(split_shape(checked.x.shape, uncropped)[1], layout)
+    return checked.image_pair(uncropped, blocks), blocks
+
+
+def mean_of_shards(
+    formula: Formula, convention: Convention, checked: CheckedInputs, layout: Layout, shards: Shards
+) -> jax.Array:
+    """Returns the mean of `formula` over all windows of all devices: (*batch, channels)."""
+    pair, blocks = pair_of_shards(checked, layout, shards)
+    return shards.sum(_own_part_of_mean(formula, convention, pair, blocks, shards))
+
+
+def means_of_shards_by_scale(
+    formulas: Sequence[Formula], convention: Convention, checked: CheckedInputs, layout: Layout, shards: Shards
+) -> list[jax.Array]:
+    """Returns the mean of each formula at its scale, each scale half as large as the one before: (*batch, channels)."""
+    pair, blocks = pair_of_shards(checked, layout, shards)
+    taps, parts = convention.window.taps(layout.spatial_ndim), []
+    for scale, formula in enumerate(formulas):
+        if scale:
+            pair, blocks = _halved(pair, blocks, taps)
+        parts.append(_own_part_of_mean(formula, convention, pair, blocks, shards))
+    return shards.sum(parts)
+
+
+def with_halo(pair: Pair, blocks: tuple[Block, ...], taps: Taps, padding: Padding) -> Pair:
+    """Returns the pair with the neighbours' pixels, and the windows that count.
+
+    Windows begin in the block where `padding` is "valid"; otherwise each pixel of the block has a window around it.
+    """
+
+    def extended(array: jax.Array) -> jax.Array:
+        if padding == "valid":
+            return halos.with_halo_after(array, blocks, taps)
+        return halos.with_mirrored_halo(array, blocks, taps, padding)
+
+    counting: tuple[jax.Array, ...] = ()
+    if padding == "valid":
+        counting = halos.counting_windows(blocks, taps, pair.arrays[0].ndim, jax.tree.leaves(pair.offsets)[0].dtype)
+    weight = None if pair.weight is None else extended(pair.weight)
+    return pair._replace(arrays=tuple(map(extended, pair.arrays)), weight=weight, counting=counting)
+
+
+def _own_part_of_mean(
+    formula: Formula, convention: Convention, pair: Pair, blocks: tuple[Block, ...], shards: Shards
+) -> jax.Array:
+    """Returns the mean over the windows of this device, times the device's share of the weight."""
+    taps, padding = convention.window.taps(len(blocks)), padding_of_mean(convention)
+    pieces = halos.pieces(blocks, taps) if padding == "valid" else [blocks]
+    pairs = [with_halo(pair, piece, taps, padding) for piece in pieces]
+    weights = [lax.stop_gradient(weight_of_windows(piece, taps)) for piece in pairs]
+    total: Any = _number_of_windows(blocks, taps, padding)
+    if pair.weight is not None:
+        total = shards.sum(functools.reduce(jnp.add, weights))
+        total = jnp.where(total == 0, 1, total)
+    means = (
+        mean_over_windows(lambda part: formula(window_statistics(part, taps), convention, taps), taps, piece)
+        for piece in pairs
+    )
+    return functools.reduce(jnp.add, (mean * (weight / total) for mean, weight in zip(means, weights, strict=True)))
+
+
+def _number_of_windows(blocks: tuple[Block, ...], taps: Taps, padding: Padding) -> float:
+    """Returns how many windows of the whole image count."""
+    lost = [len(axis_taps) - 1 if padding == "valid" else 0 for axis_taps in taps]
+    return float(math.prod(block.end - block.first - n for block, n in zip(blocks, lost, strict=True)))
+
+
+def padding_of_mean(convention: Convention) -> Padding:
+    """Returns how an image is mirrored for its mean, "valid" if not at all."""
+    return convention.padding if convention.average == "all" else "valid"
+
+
+def _halved(pair: Pair, blocks: tuple[Block, ...], taps: Taps) -> tuple[Pair, tuple[Block, ...]]:
+    """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd side counts twice."""
+    factors = [2 if len(axis_taps) > 1 else 1 for axis_taps in taps]
+
+    def halved(image: CentredImage) -> CentredImage:
+        for block, factor in zip(blocks, factors, strict=True):
+            if factor == 2 and block.end % 2 and block.end < block.length * halos.devices_along(block.mesh_axis):
+                image = jax.tree.map(lambda array, block=block: _last_twice(array, block), image)
+        return halve(image, taps)
+
+    coarser = (
+        block._replace(length=-(-block.length // factor), end=-(-block.end // factor))
+        for block, factor in zip(blocks, factors, strict=True)
+    )
+    return map_images(halved, pair), tuple(coarser)
+
+
+def _last_twice(array: jax.Array, block: Block) -> jax.Array:
+    """Returns an array with the last pixel that counts repeated after it; one device holds both places."""
+    if array.shape[block.axis] == 1:  # an offset
+        return array
+    before = jnp.roll(array, 1, block.axis)
+    return jnp.where(halos.positions(block, array.ndim, 0, block.length) == block.end, before, array)
+
+
+def prepare_shards(
+    images: dict[str, Any],
+    convention: Convention,
+    layout: Layout,
+    axis_names: Any,
+    valid_size: Any,
+    padding: Padding,
+    scales: int = 1,
+) -> tuple[Shards, Shape]:
+    """Returns the shards and the spatial shape of the whole image, or raises a ValueError that says what to pass.
+
+    `images` are x, y and the mask by their names, `padding` is that of the values or of the map.
+    """
+    check_static(axis_names=axis_names, valid_size=valid_size)
+    uncropped = layout._replace(crop_border=0)
+    _, spatial = split_shape(check_image("x", images["x"], uncropped).shape, uncropped)
+    mesh_axes = check_axis_names(axis_names, len(spatial))
+    for name, image in images.items():
+        if image is not None:
+            _check_varies(name, as_array(name, image), mesh_axes)
+    whole = tuple(n * halos.devices_along(axis) for n, axis in zip(spatial, mesh_axes, strict=True))
+    size = _check_valid_size(valid_size, whole)
+    check_crop_border(layout.crop_border, size)
+    if scales > 1 and layout.crop_border:
+        raise ValueError(
+            f"crop_border={layout.crop_border} moves the pixels that scales of MS-SSIM average; crop the images before "
+            "devices share them, and leave out crop_border"
+        )
+    inside = tuple(n - 2 * layout.crop_border for n in size)
+    if downsampled_shape(inside, convention.downsample) != inside:
+        raise ValueError(
+            f"convention has downsample={convention.downsample!r}, which shrinks images of {inside} pixels across the "
+            "borders of devices; shrink the images first, and pass dataclasses.replace(convention, downsample=None)"
+        )
+    shards = Shards(mesh_axes, size)
+    _check_lengths(shards.blocks(spatial, layout), convention, padding, scales)
+    return shards, inside
+
+
+def check_axis_names(axis_names: Any, spatial_ndim: int) -> tuple[MeshAxis | None, ...]:
+    """Returns the axis of the mesh for each spatial axis; a name alone stands for the first spatial axis."""
+    names = (axis_names, *[None] * (spatial_ndim - 1)) if isinstance(axis_names, str) else axis_names
+    names = tuple(names) if isinstance(names, list | tuple) else ()
+    if len(names) != spatial_ndim or not any(names):
+        raise ValueError(
+            f"axis_names must hold an axis of the mesh or None for each of the {spatial_ndim} spatial axes, as "
+            f"{('rows', None, None)[:spatial_ndim]}, got {axis_names!r}"
+        )
+    return names
+
+
+def _check_varies(image_name: str, image: Any, mesh_axes: tuple[MeshAxis | None, ...]) -> None:
+    """Raises a ValueError where devices along an axis of the mesh hold the same image in place of parts."""
+    for name in halos.names_of(mesh_axes):
+        try:
+            checked = name in jax.typeof(lax.axis_index(name)).mat.varying
+        except NameError:
+            raise ValueError(
+                f"axis_names has {name!r}, which is no axis here; call this inside jax.shard_map"
+            ) from None
+        if not checked:
+            raise ValueError(
+                f"axis_names has {name!r}, whose use JAX does not check here, so that gradients may be wrong; call "
+                "this inside jax.shard_map with check_vma=True, its default"
+            )
+        if name not in jax.typeof(image).mat.varying:
+            raise ValueError(
+                f"axis_names has {name!r}, but all devices along it hold the same {image_name}; pass it as an argument "
+                f"of the function under jax.shard_map, whose in_specs have {name!r} at its spatial axis"
+            )
+
+
+def _check_valid_size(valid_size: Any, whole: Shape) -> Shape:
+    """Returns the number of pixels along each axis that are no padding: all of them for None."""
+    if valid_size is None:
+        return whole
+    sizes = tuple(valid_size) if isinstance(valid_size, list | tuple) else ()
+    if len(sizes) != len(whole) or not all(
+        is_integer(size) and 0 < size <= n for size, n in zip(sizes, whole, strict=False)
+    ):
+        raise ValueError(
+            f"valid_size must hold the size before padding along each spatial axis, at most {whole}, got {valid_size!r}"
+        )
+    return tuple(map(int, sizes))
+
+
+def _check_lengths(blocks: tuple[Block, ...], convention: Convention, padding: Padding, scales: int) -> None:
+    """Raises a ValueError where a device holds too few pixels, or where mirrored edges do not count."""
+    for block, radius in zip(blocks, radii(convention.window.taps(len(blocks))), strict=True):
+        if block.mesh_axis is None or radius == 0:
+            continue
+        if block.length % 2 ** (scales - 1):
+            raise ValueError(
+                f"each device holds {block.length} pixels along {block.mesh_axis!r}, which {scales} scales cannot "
+                f"halve; pad the images by jaxssim.sharded.pad(..., scales={scales}) and pass their valid_size"
+            )
+        if padding == "valid":
+            continue
+        if block.is_partial:
+            raise ValueError(
+                f"the convention's padding={padding!r} mirrors images at their edges, which needs images that fill the "
+                "devices; leave out valid_size and crop_border, or pass dataclasses.replace(convention, "
+                'padding="valid")'
+            )
+        least = (radius + 1) * 2 ** (scales - 1)
+        if block.length < least:
+            raise ValueError(
+                f"each device holds {block.length} pixels along {block.mesh_axis!r}, but the convention's "
+                f"padding={padding!r} needs {least}; use fewer devices"
+            )
