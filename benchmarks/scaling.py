@@ -1,10 +1,11 @@
-"""Measures how the time and memory of jaxssim grow with pixels, batch, channels, window and devices.
+"""Measures how the time and memory of jaxssim grow with pixels, batch, channels, window, devices and shared rows.
 
     python benchmarks/scaling.py [--series pixels batch ...] [--rounds 7] [--output DIR]
 
 It measures the value of `ssim`, and the value and gradient of `ssim_loss` by one image, in float32. Times are medians
 over rounds. Memory is XLA's count of the temporary bytes of a device, without the images and the gradient. On a CPU the
-devices are virtual and share its cores, so that their series shows the cost of sharding a batch.
+devices are virtual and share its cores, so that the series "devices" and "rows" show the cost of sharing a batch, and
+of sharing one image by its rows.
 """
 
 import functools
@@ -22,6 +23,7 @@ SERIES = {  # the number that varies; then shape, window and devices
     "channels": [(n, (1, 512, 512, n), 11, 1) for n in (1, 2, 3, 4, 8, 16)],
     "window": [(n, (1, 512, 512, 3), n, 1) for n in (3, 5, 7, 11, 15, 21, 31, 41)],
     "devices": [(n, (8, 256, 256, 3), 11, n) for n in (1, 2, 4)],
+    "rows": [(n, (1, 2048, 1024, 3), 11, n) for n in (1, 2, 4)],  # one image, shared by its rows
 }
 
 
@@ -33,16 +35,20 @@ class RequestHandler:
         return {"header": measuring.header(), "stem": measuring.stem()}
 
     def measure(self, point):
-        """Returns seconds and temporary bytes by function of a batch sharded over devices, or None for too few."""
+        """Returns seconds and temporary bytes by function of images that devices share, or None for too few devices."""
         import jax
-        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+        from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
         import jaxssim
 
-        shape, size, devices, rounds = point
+        series, shape, size, devices, rounds = point
         if devices > jax.device_count():
             return None
-        sharding = NamedSharding(Mesh(jax.devices()[:devices], "batch"), PartitionSpec("batch"))
+        # On an explicit axis devices exchange the rows that windows need; a batch needs none.
+        axis_type, spec = (AxisType.Explicit, (None, "of")) if series == "rows" else (AxisType.Auto, ("of",))
+        mesh = Mesh(jax.devices()[:devices], "of", axis_types=(axis_type,))
+        jax.set_mesh(mesh)
+        sharding = NamedSharding(mesh, PartitionSpec(*spec))
         x, y = (jax.device_put(jax.random.uniform(jax.random.key(seed), shape), sharding) for seed in (0, 1))
         convention = jaxssim.Convention(window=jaxssim.Gaussian(size, size * 1.5 / 11))
         options = dict(data_range=1.0, convention=convention, channel_axis=-1)
@@ -77,7 +83,7 @@ def measure(options):
         worker = measuring.Worker([sys.executable, __file__, "--worker"], {"XLA_FLAGS": flags})
         results |= worker.ask("machine")
         for name, number, shape, size, _ in (point for point in points if point[-1] == devices):
-            for work, measured in (worker.ask("measure", [shape, size, devices, options.rounds]) or {}).items():
+            for work, measured in (worker.ask("measure", [name, shape, size, devices, options.rounds]) or {}).items():
                 record = {"series": name, "number": number, "images": measuring.text_of(shape), "window": size}
                 results["rows"].append(record | {"devices": devices, "work": work} | measured)
             print(name, number, flush=True)

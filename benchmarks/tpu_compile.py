@@ -3,8 +3,9 @@
     python benchmarks/tpu_compile.py [--topologies v5e:2x2 ...] [--images 8 32] [--output DIR]
 
 The program needs the compiler (`pip install "jax[tpu]"`) and ten minutes of two cores, but no TPU. Pairs of 256x256x3
-are sharded over the chips. It compares the library, the library with channels as a batch axis, and E[x²] - E[x]² whose
-windows are sums of shifted slices, as in the library, or products with banded matrices.
+are sharded over the chips, and a pair of 1024x1024 is shared by its rows. It compares the library, the library with
+channels as a batch axis, and E[x²] - E[x]² whose windows are sums of shifted slices, as in the library, or products
+with banded matrices.
 """
 
 import collections
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import collectives
 import jax
 import jax.numpy as jnp
 import measuring
@@ -31,9 +33,9 @@ import jaxssim
 
 SCHEDULED = re.compile(r'"bundle_analysis_data":\{"estimated_cycles":"(\d+)"')
 ROUGH = re.compile(r'"window_config":\{[^{}]*"estimated_cycles":"(\d+)"')
-COLLECTIVE = re.compile(r" (all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(")
 (TAPS,) = jaxssim.Gaussian().taps(1)
 TIMEOUT = 300  # seconds
+LARGE = jax.ShapeDtypeStruct((1024, 1024), jnp.float32)  # one image, which the chips share by its rows
 HEIGHTS = 1, 100  # heights of an edge in data ranges: as in photographs, and as in measurements
 FORMULATIONS = {
     "library": "the law of total variance in sums of shifted slices, channels folded into the last axis",
@@ -125,6 +127,14 @@ def program(name, images):
     return jax.value_and_grad(lambda x, y: function(x, y).mean(), 1) if gradient else function, (), pair
 
 
+def shared_by_rows(name, mesh):
+    """Returns a function of a pair of images, of which each chip holds some rows."""
+    rows, options = PartitionSpec(mesh.axis_names[0]), dict(axis_names=mesh.axis_names[0], data_range=1.0)
+    function = functools.partial(jaxssim.sharded.ssim_loss, channel_axis=None, **options)
+    whole = jax.shard_map(function, mesh=mesh, in_specs=rows, out_specs=PartitionSpec())
+    return jax.value_and_grad(whole, 1) if name.endswith("gradient") else whole
+
+
 # Workers: libtpu reads its settings once per process, and its analysis may end the process.
 
 
@@ -141,8 +151,11 @@ class RequestHandler:
             sharding = NamedSharding(mesh, PartitionSpec(*axes))
             return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arrays)
 
-        function, whole, spread = program(name, images)
-        lowered = jax.jit(function).lower(*placed(whole), *placed(spread, "batch"))
+        if name.startswith("rows"):
+            lowered = jax.jit(shared_by_rows(name, mesh)).lower(*placed([LARGE, LARGE], "batch"))
+        else:
+            function, whole, spread = program(name, images)
+            lowered = jax.jit(function).lower(*placed(whole), *placed(spread, "batch"))
         start = time.perf_counter()
         compiled = lowered.compile()
         seconds, text = time.perf_counter() - start, compiled.as_text()
@@ -152,7 +165,8 @@ class RequestHandler:
         return {
             "flops": compiled.cost_analysis()["flops"],
             "bytes": compiled.memory_analysis().temp_size_in_bytes,
-            "sent": collections.Counter(COLLECTIVE.findall(text)),
+            "sent": collectives.operations(text),
+            "received": collectives.bytes_sent(text),
             "scheduled": scheduled or None,
             "rough": sum(map(int, ROUGH.findall(text))),
             "seconds": seconds,
@@ -192,7 +206,7 @@ def measure(options):
     """Compiles everything and returns the results."""
     works = [f"{name}{work}" for work in ("", ", gradient") for name in FORMULATIONS]
     points = [(work, images) for work in works for images in options.images]
-    points += [("ms_ssim", options.images[-1]), ("training step", 32)]
+    points += [("ms_ssim", options.images[-1]), ("training step", 32), ("rows", 1), ("rows, gradient", 1)]
     rows = []
     for topology in options.topologies:
         for name, images in points:
@@ -223,7 +237,7 @@ def tables(results):
 
 def line(row):
     """Returns a line of a topology's table."""
-    sent = ", ".join(f"{count} {name}" for name, count in row["sent"].items()) or "nothing"
+    sent = ", ".join(f"{n} {name}: {row['received'][name]:,} B" for name, n in row["sent"].items()) or "nothing"
     sizes = f"{row['flops'] / 1e9:.2f}", f"{row['bytes'] / 2**20:.1f}"
     cycles = ("-" if row[key] is None else f"{row[key]:,}" for key in ("scheduled", "rough"))
     return [row["program"], str(row["images"]), *sizes, sent, *cycles, f"{row['seconds']:.0f}"]

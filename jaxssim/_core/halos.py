@@ -75,7 +75,8 @@ def counting_windows(blocks: Sequence[Block], taps: Taps, ndim: int, dtype: np.d
     """Returns 1 at the centre of each window that lies inside the pixels that count, else 0.
 
     The pixels are those of a block with the halo after it, which the last device lacks. Each array is as long as these
-    pixels along one axis, and 1 long along the others; an axis whose windows all count has no array.
+    pixels along one axis, and 1 long along the others; an axis whose windows all count has no array. There is at least
+    one array.
     """
     weights = []
     for block, axis_taps in zip(blocks, taps, strict=True):
@@ -84,7 +85,7 @@ def counting_windows(blocks: Sequence[Block], taps: Taps, ndim: int, dtype: np.d
             centre = positions(block, ndim, block.start, block.length - block.start + halo)
             inside = (centre >= block.first + radius) & (centre < block.end - radius)
             weights.append(inside.astype(dtype))
-    return tuple(weights)
+    return tuple(weights) or (jnp.ones((1,) * ndim, dtype),)
 
 
 def halo_after(block: Block, axis_taps: AxisTaps) -> int:

@@ -39,7 +39,10 @@ def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> T
     groups = max(1, images // max(1, per_group))
     fitting_rows = MAX_TILE // max(1, math.prod(leading) * per_group * row)
     rows = max(min_rows, min(height // -(-min_tiles // groups), fitting_rows))
-    return Tiles(groups, max(1, height // rows))
+    bands = height // rows
+    if pair.counting:  # devices share the image, and none may need more memory than one device for all of it
+        bands = max(bands, -(-height // max(1, fitting_rows)))
+    return Tiles(groups, max(1, bands))
 
 
 def _images_per_group(images: int, size: int) -> int:

@@ -158,7 +158,7 @@ def test_explicit_meshes_need_no_other_call(case):
 @slow
 def test_second_derivatives_equal_those_of_one_device():
     x, y = pair((24, 9, 1))
-    direction = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
+    direction = jnp.asarray(np.random.default_rng(1).standard_normal(y.shape), np.float32)
 
     def product(loss):
         return jax.jit(lambda y: jax.jvp(jax.grad(lambda y: loss(x, y)), (y,), (direction,))[1])(y)
