@@ -24,6 +24,7 @@ from jaxssim._core import tiling  # private: other platforms than CPU have no ti
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (1024, 512, 3)
 HALO = 10 * 512 * 3  # numbers of an image that windows of 11 pixels read beyond the rows of a device
+SMALL = (64, 13, 1)  # small enough for the pipe of each process to hold its gradients
 SCALES = dict(weights=(0.3, 0.3, 0.4), convention=Convention(window=Gaussian(5, 1.0)))
 HALO_OF_SCALES = 4 * 3 * (512 + 256 + 128)
 FUNCTIONS = {
@@ -104,11 +105,11 @@ def test_two_processes_give_the_values_of_one():
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     processes = [start("process", port, str(i), devices=2) for i in range(2)]
-    x, y = images((64, 24, 3))
+    x, y = images(SMALL)
     value, gradients = FUNCTIONS["gradient"](x, y)
     for i, process in enumerate(processes):
         sent, found, parts = result(process)
-        assert sent == {"collective-permute": 4 * 10 * 24 * 3, "all-reduce": sent["all-reduce"]}
+        assert sent == {"collective-permute": 4 * 10 * 13, "all-reduce": sent["all-reduce"]}
         np.testing.assert_allclose(found, value, rtol=1e-6)
         for part, gradient in zip(parts, gradients, strict=True):
             own = np.asarray(gradient)[32 * i : 32 * (i + 1)]
@@ -123,7 +124,7 @@ def images(shape):
 def one_of_two(port, process):
     """Returns what this process sends, the value, and its rows of the gradients."""
     jax.distributed.initialize(f"127.0.0.1:{port}", 2, process)
-    whole = images((64, 24, 3))
+    whole = images(SMALL)
     mesh = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Explicit,))
     with jax.set_mesh(mesh):
         sharding = NamedSharding(mesh, PartitionSpec("rows"))
