@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import reference
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from marks import slow, slow_except
 
@@ -167,6 +168,25 @@ def test_second_derivatives_equal_those_of_one_device():
     expected = product(plain)
     found = product(over_devices("ssim_loss", (4, 1), 3, convention=SMALL))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@slow
+def test_bright_images_with_padding_keep_their_digits():
+    x = np.random.default_rng(0).integers(59990, 60010, (30, 12, 1)).astype(np.float32)
+    y = x + np.random.default_rng(1).integers(-3, 4, x.shape).astype(np.float32)
+    options = dict(convention=SMALL, valid_size=(30, 12))
+    whole = jax.jit(over_devices("ssim", (4, 1), 3, **options))
+    parts = [padded(image, (4, 1), 1, -1) for image in (x, y)]
+    expected = 1 - reference.one_minus_ssim(x, y, 1.0, SMALL)
+    np.testing.assert_allclose(whole(*parts), expected, atol=2e-7)
+
+
+@slow
+def test_float64_is_not_rounded_to_float32():
+    with jax.enable_x64(True):
+        x, y = (image.astype(np.float64) for image in pair((24, 9, 1)))
+        whole = jax.jit(over_devices("ssim_loss", (4, 1), 3, convention=SMALL))
+        np.testing.assert_allclose(whole(x, y), reference.one_minus_ssim(x, y, 1.0, SMALL), rtol=1e-12)
 
 
 @slow
