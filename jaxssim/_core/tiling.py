@@ -40,7 +40,7 @@ def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> T
     fitting_rows = MAX_TILE // max(1, math.prod(leading) * per_group * row)
     rows = max(min_rows, min(height // -(-min_tiles // groups), fitting_rows))
     bands = height // rows
-    if pair.counting:  # devices share the image, and none may need more memory than one device for all of it
+    if pair.counting:  # devices share the image; its tiles must not be larger than those of the whole image
         bands = max(bands, -(-height // max(1, fitting_rows)))
     return Tiles(groups, max(1, bands))
 

@@ -62,7 +62,7 @@ def ms_ssim(
             padding surrounds or of which a device holds too little, or for what `jaxssim.ms_ssim` raises.
 
     Example:
-        >>> mesh, rows = jax.make_mesh((jax.device_count(),), ("rows",)), jax.sharding.PartitionSpec("rows")
+        >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
         >>> part = lambda x, y: jaxssim.sharded.ms_ssim(x, y, axis_names="rows", data_range=1.0, weights=(0.3, 0.7))
         >>> x = jnp.linspace(0, 1, 1024).reshape(32, 32, 1)
         >>> whole = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=rows, out_specs=jax.sharding.PartitionSpec()))
@@ -119,7 +119,7 @@ def ms_ssim_loss(
             padding surrounds or of which a device holds too little, or for what `jaxssim.ms_ssim_loss` raises.
 
     Example:
-        >>> mesh, rows = jax.make_mesh((jax.device_count(),), ("rows",)), jax.sharding.PartitionSpec("rows")
+        >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
         >>> part = lambda x, y: jaxssim.sharded.ms_ssim_loss(x, y, axis_names="rows", data_range=1.0, weights=(1, 1))
         >>> x = jnp.linspace(0, 1, 1024).reshape(32, 32, 1)
         >>> whole = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=rows, out_specs=jax.sharding.PartitionSpec()))

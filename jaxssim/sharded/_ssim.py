@@ -61,7 +61,7 @@ def ssim(
             a device holds too little, or for what `jaxssim.ssim` raises.
 
     Example:
-        >>> mesh, rows = jax.make_mesh((jax.device_count(),), ("rows",)), jax.sharding.PartitionSpec("rows")
+        >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
         >>> part = lambda x, y: jaxssim.sharded.ssim(x, y, axis_names="rows", data_range=1.0, channel_axis=None)
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
         >>> whole = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=rows, out_specs=jax.sharding.PartitionSpec()))
@@ -116,7 +116,7 @@ def ssim_loss(
             a device holds too little, or for what `jaxssim.ssim_loss` raises.
 
     Example:
-        >>> mesh, rows = jax.make_mesh((jax.device_count(),), ("rows",)), jax.sharding.PartitionSpec("rows")
+        >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
         >>> part = lambda x, y: jaxssim.sharded.ssim_loss(x, y, axis_names="rows", data_range=1.0, channel_axis=None)
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
         >>> whole = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=rows, out_specs=jax.sharding.PartitionSpec()))
@@ -174,7 +174,7 @@ def ssim_map(
             a device holds too little, or for what `jaxssim.ssim_map` raises.
 
     Example:
-        >>> mesh, rows = jax.make_mesh((jax.device_count(),), ("rows",)), jax.sharding.PartitionSpec("rows")
+        >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
         >>> part = lambda x, y: jaxssim.sharded.ssim_map(x, y, axis_names="rows", data_range=1.0, channel_axis=None)
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
         >>> whole = jax.jit(jax.shard_map(part, mesh=mesh, in_specs=rows, out_specs=rows))

@@ -10,11 +10,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from marks import slow_except
 
 import jaxssim
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {name: value for name in jaxssim.__all__ if inspect.isfunction(value := getattr(jaxssim, name))}
+FAST = list(FUNCTIONS)
 FUNCTIONS |= {f"sharded.{name}": getattr(jaxssim.sharded, name) for name in jaxssim.sharded.__all__}
 CLASSES = {name: value for name in jaxssim.__all__ if inspect.isclass(value := getattr(jaxssim, name))}
 CLASSES["Average"] = jaxssim.metrics.Average
@@ -73,7 +75,7 @@ def test_class_documents_its_fields(name):
         assert list(arguments(CLASSES[name].__doc__)) == list(inspect.signature(CLASSES[name]).parameters)
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+@pytest.mark.parametrize("name", slow_except([*FAST, *CLASSES], [*FUNCTIONS, *CLASSES]))
 def test_example_runs(name):
     value = FUNCTIONS.get(name) or CLASSES[name]
     names = {"jaxssim": jaxssim, "jax": jax, "jnp": jnp}
