@@ -33,30 +33,39 @@ FUNCTIONS = {
     "gradient": jax.value_and_grad(functools.partial(jaxssim.ssim_loss, data_range=1.0), argnums=(0, 1)),
     "scales": jax.value_and_grad(functools.partial(jaxssim.ms_ssim_loss, data_range=1.0, **SCALES), argnums=(0, 1)),
 }
-SENT = {"value": 2 * HALO, "map": 2 * HALO, "gradient": 4 * HALO, "scales": 4 * HALO_OF_SCALES}
+HALO_OF_BOTH_AXES = 3 * (10 * 256 + 20 * 10 + 512 * 10)  # below, after the strip of rows, and to the right
+SENT = {
+    "value": 2 * HALO,
+    "map": 2 * HALO,
+    "gradient": 4 * HALO,
+    "both axes": 4 * HALO_OF_BOTH_AXES,
+    "scales": 4 * HALO_OF_SCALES,
+}
 
 
-def compiled(name, devices, shape=SHAPE):
-    """Returns a function compiled for one image that some devices share by rows, or for one device."""
-    images = jax.ShapeDtypeStruct(shape, np.float32)
+def compiled(name, devices):
+    """Returns a function compiled for one image that devices share by rows, or by both axes, or for one device."""
+    images = jax.ShapeDtypeStruct(SHAPE, np.float32)
+    function = FUNCTIONS["gradient" if name == "both axes" else name]
     if devices == 1:
-        return jax.jit(FUNCTIONS[name]).lower(images, images).compile()
-    mesh = jax.make_mesh((devices,), ("rows",), axis_types=(AxisType.Explicit,), devices=jax.devices()[:devices])
+        return jax.jit(function).lower(images, images).compile()
+    counts, axes = ((2, 2), ("rows", "columns")) if name == "both axes" else ((devices,), ("rows",))
+    types = (AxisType.Explicit,) * len(axes)
+    mesh = jax.make_mesh(counts, axes, axis_types=types, devices=jax.devices()[:devices])
     with jax.set_mesh(mesh):
-        placed = jax.ShapeDtypeStruct(shape, np.float32, sharding=NamedSharding(mesh, PartitionSpec("rows")))
-        return jax.jit(FUNCTIONS[name]).lower(placed, placed).compile()
+        placed = jax.ShapeDtypeStruct(SHAPE, np.float32, sharding=NamedSharding(mesh, PartitionSpec(*axes)))
+        return jax.jit(function).lower(placed, placed).compile()
 
 
 def figures():
     """Returns what devices send and keep, by program and number of devices; the second set is without tiles."""
     found = {}
     for platform in ("cpu", "others"):
-        for name in FUNCTIONS if platform == "cpu" else ("value", "gradient"):
+        for name in (*FUNCTIONS, "both axes") if platform == "cpu" else ("value", "gradient"):
             for devices in (1, 2, 4, 8) if name in ("value", "gradient") else (4,):
                 program = compiled(name, devices)
                 sent, memory = collectives.numbers_sent(program.as_text()), program.memory_analysis()
                 found[f"{platform}, {name}, {devices}"] = sent, memory.temp_size_in_bytes
-                print(platform, name, devices, *found[f"{platform}, {name}, {devices}"], file=sys.stderr, flush=True)
         tiling.choose_tiles = lambda *_, **__: tiling.Tiles(1, 1)
         jax.clear_caches()
     return found
