@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec, reshard
 
 from jaxssim._core.halos import MeshAxis
 from jaxssim._layout import CheckedInputs, Layout, spatial_axes
-from jaxssim._shards import prepare_shards
+from jaxssim._shard_inputs import prepare_shards
 from jaxssim.conventions import Padding
 
 Names = tuple[MeshAxis | None, ...]
@@ -76,15 +76,14 @@ def _specs(checked: CheckedInputs, layout: Layout, spec: PartitionSpec, is_map: 
     names: Names = tuple(spec[axis] for axis in spatial)
     if layout.channel_axis is not None and spec[layout.channel_axis] is not None:
         raise ValueError(f"channels must not be sharded where spatial axes are, got {spec}; reshard x and y")
-    batch: Names = _batch_names(spec, layout)
+    batch = _batch_names(spec, layout)
     of_mask = None
     if checked.mask is not None:
-        shapes = {layout.spatial_ndim: names, len(batch) + len(names): (*batch, *names), checked.x.ndim: tuple(spec)}
-        of_mask = PartitionSpec(*(n if size > 1 else None for n, size in _zip(shapes[checked.mask.ndim], checked.mask)))
-    of_range = batch[len(batch) - checked.data_range.ndim :]
-    of_range = tuple(n if size > 1 else None for n, size in _zip(of_range, checked.data_range))
+        by_ndim = {layout.spatial_ndim: names, len(batch) + len(names): (*batch, *names), len(spec): tuple(spec)}
+        of_mask = _spec_of(by_ndim[checked.mask.ndim], checked.mask)
+    of_range = _spec_of(batch[len(batch) - checked.data_range.ndim :], checked.data_range)
     constants = jax.tree.map(lambda _: PartitionSpec(), checked.constants)
-    specs: dict[str, Any] = dict(x=spec, y=spec, data_range=PartitionSpec(*of_range), mask=of_mask, constants=constants)
+    specs: dict[str, Any] = dict(x=spec, y=spec, data_range=of_range, mask=of_mask, constants=constants)
     channels = () if layout.channel_axis is None else (None,)
     result = PartitionSpec(*batch, *names, *channels) if is_map else PartitionSpec(*batch)
     return checked._replace(**specs), result
@@ -96,5 +95,6 @@ def _batch_names(spec: PartitionSpec, layout: Layout) -> Names:
     return tuple(name for axis, name in enumerate(spec) if axis != channels_at)[: -layout.spatial_ndim]
 
 
-def _zip(names: Names, array: Any) -> Any:
-    return zip(names, array.shape, strict=True)
+def _spec_of(names: Names, array: Any) -> PartitionSpec:
+    """Returns how an array is sharded that has `names` along its axes, but for axes of length 1."""
+    return PartitionSpec(*(name if length > 1 else None for name, length in zip(names, array.shape, strict=True)))

@@ -11,7 +11,8 @@ from jaxssim import conventions
 from jaxssim._inputs import Reduction, check_convention, reduce_batch
 from jaxssim._layout import LAST, Layout
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, check_weights, one_minus_ms_ssim, prepare_ms_ssim
-from jaxssim._shards import padding_of_mean, prepare_shards
+from jaxssim._shard_inputs import prepare_shards
+from jaxssim._shards import padding_of_mean
 from jaxssim.conventions import Convention
 from jaxssim.sharded._ssim import AxisNames
 

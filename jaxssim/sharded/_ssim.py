@@ -11,7 +11,8 @@ from jaxssim._core.halos import MeshAxis
 from jaxssim._inputs import Reduction, check_convention, prepare, reduce_batch
 from jaxssim._layout import LAST, Layout
 from jaxssim._maps import similarity_map
-from jaxssim._shards import padding_of_mean, prepare_shards
+from jaxssim._shard_inputs import prepare_shards
+from jaxssim._shards import padding_of_mean
 from jaxssim._ssim import mean_one_minus_ssim
 from jaxssim.conventions import Convention
 
