@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Verdict = Literal["healthy", "stuck", "diverged"]
+WHAT = {
+    "stuck": "training is stuck, since the reconstructions are flat or unlike the originals",
+    "diverged": "training has diverged, since the contrast of the reconstructions is far too large",
+}
 WINDOW = 8  # pixels of a side
 LEAST_STRUCTURE = 0.1
 LARGEST_CONTRAST = 3.0
