@@ -8,7 +8,7 @@ runs with 1 - SSIM and 1 - MS-SSIM (two scales), at three learning rates, from e
 no network was trained on. A run is stuck, or has diverged, where `examples.stuck.verdict` says so.
 """
 
-import argparse
+import itertools
 import statistics
 from collections import Counter
 from functools import partial
@@ -214,24 +214,60 @@ def measure(names, seeds, steps):
 
 
 def rows_of(records, names):
-    """Returns the rows of a table: each cure, its failed runs, and the median scores at each learning rate."""
+    """Returns the rows of a table: each cure, its failed runs, and the scores of the others at each learning rate."""
     for name in names:
         chosen = [record for record in records if record["cure"] == name]
-        count = Counter(record["verdict"] for record in chosen)
-        cells = [scores_cell([r for r in chosen if r["rate"] == rate]) for rate in RATES]
-        yield [name, f"{count['stuck']} of {len(chosen)}", str(count["diverged"]), *cells]
+        cells = [range_of(healthy_scores(chosen, rate)) for rate in RATES]
+        yield [name, *failures(chosen), *cells]
 
 
-def scores_cell(records):
-    """Returns "median (lowest to highest)" of the scores of the runs that are neither stuck nor diverged."""
-    scores = [record["score"] for record in records if record["verdict"] == "healthy"]
+def failures(records):
+    """Returns how many runs are stuck, of how many, and how many have diverged."""
+    count = Counter(record["verdict"] for record in records)
+    return f"{count['stuck']} of {len(records)}", str(count["diverged"])
+
+
+def healthy_scores(records, rate):
+    """Returns the scores, at a learning rate, of the runs that are neither stuck nor diverged."""
+    return [each["score"] for each in records if (each["verdict"], each["rate"]) == ("healthy", rate)]
+
+
+def range_of(scores):
+    """Returns "median (lowest to highest)"."""
     return f"{statistics.median(scores):.3f} ({min(scores):.3f} to {max(scores):.3f})" if scores else "-"
+
+
+def summary(records, groups, names):
+    """Returns for each cure its failed runs, and the range of its gains over all pictures, losses and learning rates.
+
+    A gain is the median score of the runs that did not fail, less that of the runs without a cure that did not fail.
+    """
+    for name in names:
+        gains = []
+        for group, rate in itertools.product(groups, RATES):
+            pair = [healthy_scores([each for each in group if each["cure"] == cure], rate) for cure in (name, "none")]
+            if all(pair):
+                gains.append(statistics.median(pair[0]) - statistics.median(pair[1]))
+        chosen = [record for record in records if record["cure"] == name]
+        yield [name, *failures(chosen), f"{min(gains):+.3f} to {max(gains):+.3f}" if gains else "-"]
+
+
+def tables_of(records, names):
+    """Returns a table of all runs, and one of each kind of pictures and loss."""
+    groups = {}
+    for record in records:
+        groups.setdefault((record["pictures"], record["loss"], record["flat score"]), []).append(record)
+    heads = ["cure", "stuck", "diverged"]
+    tables = [("All runs", [*heads, "gain of median score"], list(summary(records, groups.values(), names)))]
+    for (pictures, loss, flat), group in groups.items():
+        title = f"{pictures}, 1 - {loss}: median {loss} of the runs that did not fail; flat pictures have {flat:.3f}"
+        tables.append((title, [*heads, *(f"rate {rate:g}" for rate in RATES)], list(rows_of(group, names))))
+    return tables
 
 
 def main():
     """Trains, prints, and writes the results."""
     parser = measuring.parser(__doc__)
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.add_argument("--seeds", type=int, default=10, help="runs at each learning rate")
     parser.add_argument("--steps", type=int, default=300, help="steps of a run")
     parser.add_argument("--cures", nargs="+", choices=CURES, default=list(CURES), metavar="NAME", help="what to try")
@@ -241,22 +277,15 @@ def main():
         records.append(record)
         if (record["seed"], record["rate"]) == (options.seeds - 1, RATES[-1]):
             print(*next(rows_of(records[-options.seeds * len(RATES) :], [record["cure"]])), flush=True)
-    heads = ["cure", "stuck", "diverged", *(f"rate {rate:g}" for rate in RATES)]
-    groups = {}
-    for record in records:
-        groups.setdefault((record["pictures"], record["loss"], record["flat score"]), []).append(record)
-    tables = [("All runs", heads[:3], [row[:3] for row in rows_of(records, options.cures)])]
-    tables += [
-        (
-            f"{case}, 1 - {loss}: median {loss} of the others (flat: {flat:.3f})",
-            heads,
-            list(rows_of(group, options.cures)),
-        )
-        for (case, loss, flat), group in groups.items()
+    about = [
+        measuring.header(),
+        f"{options.steps} steps of {BATCH} crops, {options.seeds} seeds at each of {len(RATES)} learning rates. A gain "
+        "is the median score of the runs that did not fail, less that without a cure, for each of the pictures, losses "
+        "and rates.",
     ]
-    about = [measuring.header(), f"{options.steps} steps of {BATCH} crops, {options.seeds} seeds at each learning rate"]
     results = {"header": measuring.header(), "steps": options.steps, "runs": records}
-    measuring.write(options.output / f"stuck-runs-{measuring.stem()}", about, tables, results)
+    path = options.output / f"stuck-runs-{measuring.stem()}"
+    measuring.write(path, about, tables_of(records, options.cures), results)
 
 
 if __name__ == "__main__":
