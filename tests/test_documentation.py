@@ -83,6 +83,16 @@ def test_speed_in_readme_is_that_measured():
     assert [row for row in rows[2:] if row not in measured] == []
 
 
+def test_shares_of_stuck_runs_on_the_page_on_training_are_those_measured():
+    page = ROOT / "docs/training.md"
+    rows = _rows((ROOT / "benchmarks/results/stuck-runs-cpu-jax0.10.md").read_text().split("\n## ")[1])
+    measured = {row[0]: row[1] for row in rows[2:]}
+    assert measured["k1 and k2 from 1, warm-up over a third"].startswith("0 of ")
+    named = re.findall(r"\d+ of \d+", _section(page, "Training that gets stuck"))
+    assert named
+    assert set(named) <= set(measured.values())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_files_lead_to_a_file(page):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
