@@ -1,7 +1,8 @@
 """Keeps training with a structural loss from getting stuck: SSIM's constants begin large and then shrink.
 
 A network of random weights reconstructs flat grey. There, 1 - SSIM with its small constants punishes a first guess at
-structure more than flat grey, wherever the guess is wrong. With constants of 1 it is close to a squared error.
+structure more than flat grey, wherever the guess is wrong. With constants of 1 it is close to a squared error. A
+warm-up of the learning rate over a third of the steps helps further; `docs/training.md` has the figures.
 """
 
 import jax

@@ -15,6 +15,8 @@ from marks import slow
 import jaxssim
 from examples.gentle_start import ssim_constants
 
+CURE = "k1 and k2 from 1, warm-up over a third"
+
 
 @pytest.mark.parametrize("steps", [1, 2, 300])
 def test_constants_shrink_geometrically_to_those_of_the_convention(steps):
@@ -57,9 +59,9 @@ def test_it_saves_runs_that_are_stuck_without_it():
     dense, training, test = stuck_runs.cases()["brick"]
     train = stuck_runs.trainer(dense, jaxssim.ssim_loss, jnp.asarray(training), jnp.asarray(test), 300)
     found = {}
-    for name in ("none", "k1 and k2 from 1"):
+    for name in ("none", CURE):
         cures = jax.tree.map(lambda value: jnp.full(4, value), stuck_runs.CURES[name])
         outputs = np.asarray(train((jnp.arange(4), jnp.full(4, 0.01), cures)))
         found[name] = [stuck_runs.verdict(test, y) for y in outputs]
     assert found["none"].count("stuck") >= 1
-    assert found["k1 and k2 from 1"] == ["healthy"] * 4
+    assert found[CURE] == ["healthy"] * 4
