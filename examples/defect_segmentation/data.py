@@ -25,7 +25,7 @@ PATCHES: dict[Texture, Texture] = {
     "gravel": "brick",
 }
 SIDE = 256  # pixels of each side of a generated picture
-TRAINING_PICTURES, VALIDATION_PICTURES = 20, 4  # of a generated texture
+TRAINING_PICTURES, VALIDATION_PICTURES = 40, 4  # of a generated texture
 TRAINING_COLUMNS = 320  # of a photograph's 512 columns; the columns to their right are not used for training
 TEST_SIDE = 160  # pixels of each side of a test picture of a texture
 GOOD = "good"  # stands for the test pictures without a defect, as in MVTec AD

@@ -11,7 +11,7 @@ from rich.table import Table
 
 import jaxssim
 from examples.defect_segmentation.config import LEARNING_RATES, LOSSES, Config
-from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, Score
+from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
 from examples.progress import one_line
 
 NAMES = ("", "defect", "network", "map")
@@ -85,8 +85,8 @@ def describe_columns(config: Config) -> str:
     """Returns the legend of the tables."""
     return (
         "prevalence: the fraction of defective pixels, which is the PR-AUC of a random map. PRO: the mean overlap with "
-        f"a defective region, averaged over false positive rates up to {LARGEST_RATE}. image ROC-AUC: that of the "
-        "largest residual of a picture, against good pictures. recall, FPR: the fractions of the defective and of the "
-        "other pixels above the threshold. The threshold is the residual that "
-        f"{config.false_positives:.3g} of the pixels of other, good pictures exceed."
+        f"a defective region, averaged over false positive rates up to {LARGEST_RATE}. image ROC-AUC: that of pictures "
+        f"with the defect among good pictures, by the residual that {1 - QUANTILE:.2g} of a picture's pixels exceed. "
+        "recall, FPR: the fractions of the defective and of the other pixels above the threshold. The threshold is the "
+        f"residual that {config.false_positives:.3g} of the pixels of other, good pictures exceed."
     )

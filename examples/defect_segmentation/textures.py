@@ -1,6 +1,6 @@
 """Generates pictures of two textures from a seed: a woven cloth and a stitched fibre mat. No two pictures are equal.
 
-The pictures are synthetic. Threads and bundles vary in place, width and brightness, the light is uneven, the camera is
+The pictures are synthetic. Threads and bundles vary in place, course and brightness, the light is uneven, the camera is
 turned a little, and the sensor adds noise.
 """
 
@@ -12,49 +12,47 @@ from scipy.ndimage import gaussian_filter, zoom
 
 Generator = Callable[[int, np.random.Generator], np.ndarray]  # maps a side in pixels to a picture (side, side) of uint8
 
-CLOTH_PITCH = 10  # pixels from one thread to the next
-MAT_PITCH = 12  # pixels from one bundle to the next
-JITTER = 0.03  # pitches, the standard deviation of a thread's place in the row
+CLOTH_PITCH = 3.5  # pixels from one thread to the next
+MAT_PITCH = 8  # pixels from one bundle to the next
+STITCH = 20  # pixels from one stitch to the next
+JITTER = 0.02  # pitches, the standard deviation of a thread's place in the row
 SHADES = 0.04  # the standard deviation of a thread's brightness
-TURN = 0.02  # radians, the standard deviation of the camera's angle
+SWAY = 80  # pixels over which a thread's way from a straight line varies
+TURN = 0.01  # radians, the standard deviation of the camera's angle
 
 
 def cloth(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Generates a plain weave: threads that pass over and under each other in turn."""
-    y, x = rotated_grid(side, rng)
-    warp, across_warp = nearest_thread(x + smooth_noise(side, 128, rng), CLOTH_PITCH, rng)
-    weft, across_weft = nearest_thread(y + smooth_noise(side, 128, rng), CLOTH_PITCH, rng)
-    parity = np.where((warp + weft) % 2, 1, -1)
-    warp_height = thread_height(across_warp) + 0.6 * parity * np.cos(np.pi * np.clip(across_weft, -0.5, 0.5))
-    weft_height = thread_height(across_weft) - 0.6 * parity * np.cos(np.pi * np.clip(across_warp, -0.5, 0.5))
-    warp_on_top = warp_height > weft_height
-    height = np.where(warp_on_top, warp_height, weft_height)
-    # Fibres run along each thread and twist around it.
-    twist = np.where(warp_on_top, across_warp * 2 + y / 6, across_weft * 2 + x / 6)
-    shade = np.where(warp_on_top, brightness(warp, rng), 0.85 * brightness(weft, rng))
-    return photograph(shade * (0.02 + 0.46 * height + 0.04 * np.sin(2 * np.pi * twist)), rng)
+    """Generates a twill, as of jeans: a bright warp thread passes over three dark weft threads and under the fourth.
+
+    The place where it passes under moves by one thread from row to row, so that the cloth has diagonal ribs.
+    """
+    y, x = turned_grid(side, rng)
+    warp, across_warp = nearest_thread(x + sway(side, rng), CLOTH_PITCH, rng)
+    weft, across_weft = nearest_thread(y + sway(side, rng), CLOTH_PITCH, rng)
+    warp_on_top = (warp + weft) % 4 > 0
+    height = thread_height(np.where(warp_on_top, across_warp, across_weft))
+    shade = np.where(warp_on_top, 0.7 * brightness(warp, rng), 0.3 * brightness(weft, rng))
+    return photograph(shade * (0.75 + 0.25 * height), rng)
 
 
 def mat(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Generates a mat of fibres: bundles side by side, which a thread holds together by zigzag stitches."""
-    y, x = rotated_grid(side, rng)
-    x = x + smooth_noise(side, 128, rng)
+    """Generates a mat of fibres: bundles side by side, which a thin thread holds together by zigzag stitches."""
+    y, x = turned_grid(side, rng)
+    x = x + sway(side, rng)
     bundle, across = nearest_thread(x, MAT_PITCH, rng)
     fibres = gaussian_filter(rng.normal(size=(side, side)), (12, 0.7), mode="wrap")
-    shade = brightness(bundle, rng) * (0.22 + 0.40 * thread_height(across) + 0.03 * fibres / fibres.std())
-    stitch_length = 2 * MAT_PITCH
-    along = (y + rng.uniform(0, stitch_length) + smooth_noise(side, 128, rng)) / stitch_length
+    shade = brightness(bundle, rng) * (0.15 + 0.55 * thread_height(across) + 0.03 * fibres / fibres.std())
+    along = (y + sway(side, rng)) / STITCH
     zigzag = 2 * np.abs(2 * (along % 1) - 1) - 1  # from -1 to 1 and back over one stitch
     from_stitch = MAT_PITCH * (across - 0.5 * zigzag * np.where(bundle % 2, 1, -1))
-    thread = np.exp(-((from_stitch / 2.5) ** 2))
-    shadow = np.exp(-(((from_stitch - 2.5) / 2.5) ** 2))
-    return photograph(shade * (1 - 0.35 * shadow) * (1 - thread) + 0.85 * thread, rng)
+    thread = 0.3 * np.exp(-((from_stitch / 1.5) ** 2))
+    return photograph(shade * (1 - thread) + 0.8 * thread, rng)
 
 
 GENERATORS: dict[str, Generator] = {"cloth": cloth, "mat": mat}
 
 
-def rotated_grid(side: int, rng: np.random.Generator) -> np.ndarray:
+def turned_grid(side: int, rng: np.random.Generator) -> np.ndarray:
     """Returns the row and the column of each pixel in the turned coordinates of the material, (2, side, side)."""
     angle = rng.normal(0, TURN)
     rows, columns = np.mgrid[:side, :side] - side / 2
@@ -89,16 +87,15 @@ def brightness(number: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return 1 + per_thread(number, SHADES, rng)
 
 
-def smooth_noise(side: int, width: float, rng: np.random.Generator) -> np.ndarray:
-    """Returns noise (side, side) of deviation 1 that varies over `width` pixels."""
-    knots = rng.normal(size=[math.ceil(side / width) + 1] * 2)
-    noise = zoom(knots, np.divide(side, knots.shape), mode="reflect", grid_mode=True)
-    return noise / noise.std()
+def sway(side: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns by how many pixels the material is drawn out of place at each pixel, (side, side); about 1."""
+    knots = rng.normal(size=[math.ceil(side / SWAY)] * 2)
+    return zoom(knots, SWAY, mode="reflect", grid_mode=True)[:side, :side]
 
 
 def photograph(reflectance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Returns the picture (side, side) of uint8 under uneven light, slightly out of focus and with noise."""
     side = len(reflectance)
     light = 1 + rng.uniform(-0.12, 0.12, (2, 1, 1)) * np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    exposed = gaussian_filter(reflectance * light.sum(0) / 2, 0.7) * rng.uniform(0.92, 1.08)
+    exposed = gaussian_filter(reflectance * light.sum(0) / 2, 1.0) * rng.uniform(0.92, 1.08)
     return (255 * exposed + rng.normal(0, 3, exposed.shape)).round().clip(0, 255).astype(np.uint8)

@@ -118,7 +118,7 @@ def test_pro_counts_every_region_equally():
     assert result.image_roc_auc is None
 
 
-def test_the_roc_auc_of_images_compares_the_largest_residuals_with_those_of_good_pictures():
+def test_the_roc_auc_of_images_compares_their_residuals_with_those_of_good_pictures():
     """Of three good pictures two have a smaller residual than the hole and one has a larger one."""
     mask = np.eye(160, dtype=bool)
     tests = [
