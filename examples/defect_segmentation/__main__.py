@@ -25,7 +25,7 @@ from examples.saving import make_folder
 
 def main(config: Config) -> None:
     """Trains and scores a network for every seed, material and loss; draws figures of the first seed."""
-    console, start = open_console(width=110), time.perf_counter()
+    console, start = open_console(width=150), time.perf_counter()
     make_folder(config.folder)
     (config.folder / "config.json").write_text(config.to_json())
     results, curves = [], {}

@@ -35,7 +35,7 @@ def write_scores(scores: Sequence[Score], config: Config) -> Table:
     (config.folder / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     table = Table(box=box.SIMPLE, title="test pictures", caption=f"{settings}\n{legend}")
     for header in (*NAMES, *COLUMNS.values()):
-        table.add_column(header, no_wrap=header in COLUMNS.values(), overflow="fold")
+        table.add_column(header, no_wrap=header not in NAMES[:2], overflow="fold")
     for row in table_rows(together):
         table.add_row(*map(one_line, row))
     return table
