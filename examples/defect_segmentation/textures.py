@@ -13,9 +13,9 @@ from scipy.ndimage import gaussian_filter, zoom
 Generator = Callable[[int, np.random.Generator], np.ndarray]  # maps a side in pixels to a picture (side, side) of uint8
 
 CLOTH_PITCH = 3.5  # pixels from one thread to the next
-MAT_PITCH = 8  # pixels from one bundle to the next
+MAT_PITCH = 10  # pixels from one bundle to the next
 STITCH = 20  # pixels from one stitch to the next
-JITTER = 0.02  # pitches, the standard deviation of a thread's place in the row
+JITTER = 0.015  # pitches, the standard deviation of a thread's place in the row
 SHADES = 0.04  # the standard deviation of a thread's brightness
 SWAY = 80  # pixels over which a thread's way from a straight line varies
 TURN = 0.01  # radians, the standard deviation of the camera's angle
@@ -41,11 +41,11 @@ def mat(side: int, rng: np.random.Generator) -> np.ndarray:
     x = x + sway(side, rng)
     bundle, across = nearest_thread(x, MAT_PITCH, rng)
     fibres = gaussian_filter(rng.normal(size=(side, side)), (12, 0.7), mode="wrap")
-    shade = brightness(bundle, rng) * (0.15 + 0.55 * thread_height(across) + 0.03 * fibres / fibres.std())
+    shade = brightness(bundle, rng) * (0.15 + 0.55 * thread_height(across) + 0.02 * fibres / fibres.std())
     along = (y + sway(side, rng)) / STITCH
     zigzag = 2 * np.abs(2 * (along % 1) - 1) - 1  # from -1 to 1 and back over one stitch
     from_stitch = MAT_PITCH * (across - 0.5 * zigzag * np.where(bundle % 2, 1, -1))
-    thread = 0.3 * np.exp(-((from_stitch / 1.5) ** 2))
+    thread = 0.25 * np.exp(-((from_stitch / 1.5) ** 2))
     return photograph(shade * (1 - thread) + 0.8 * thread, rng)
 
 
