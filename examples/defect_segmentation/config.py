@@ -10,7 +10,6 @@ Loss = Literal["l2", "ssim"]
 Residual = Literal["l2", "ssim", "ms-ssim", "cw-ssim"]
 Texture = Literal["cloth", "mat", "brick", "grass", "gravel"]
 LOSSES: dict[Loss, str] = {"l2": "AE(L2)", "ssim": "AE(SSIM)"}  # the paper's names of the networks
-LEARNING_RATES: dict[Loss, float] = {"l2": 1e-3, "ssim": 1e-3}  # the best of those that README.md lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +37,8 @@ class Config:
     """Number of batches to train each network on."""
     batch_size: int = 4
     """Number of crops of 128x128 pixels in a batch."""
-    learning_rate: float | None = None
-    """Peak learning rate of Adam; the schedule is a linear warm-up and a half cosine. Default: the best one of each
-    loss."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of Adam; the schedule is a linear warm-up and a half cosine. README.md compares others."""
     clip: float | None = 1.0
     """Largest global norm of the gradients; longer gradients are scaled down to it. None: no clipping."""
     bottleneck: int = 100
@@ -67,13 +65,11 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks the ranges of the values; raises ValueError."""
-        for field in ("seeds", "steps", "batch_size", "bottleneck", "painted"):
+        for field in ("seeds", "steps", "batch_size", "learning_rate", "bottleneck", "painted"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
-        for field, omitted in (("learning_rate", "to take the best one of each loss"), ("clip", "to clip at 1")):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{field} must be positive, got {value}; omit it {omitted}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be positive, got {self.clip}; pass None to leave gradients unclipped")
         if not self.textures:
             raise ValueError("textures must name at least one texture, got none; pass cloth")
         if self.seed < 0:
@@ -87,10 +83,6 @@ class Config:
         for field in ("held_out", "false_positives"):
             if not 0 < getattr(self, field) < 1:
                 raise ValueError(f"{field} must be between 0 and 1, got {getattr(self, field)}")
-
-    def peak_rate(self, loss: Loss) -> float:
-        """Returns the peak learning rate of a network that is trained with `loss`."""
-        return LEARNING_RATES[loss] if self.learning_rate is None else self.learning_rate
 
     def maps_of(self, loss: Loss) -> tuple[Residual, ...]:
         """Returns the residual maps by which a network that is trained with `loss` is scored, its own among them."""

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 import jaxssim
-from examples.defect_segmentation.config import LEARNING_RATES, LOSSES, Config
+from examples.defect_segmentation.config import LOSSES, Config
 from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
 from examples.progress import one_line
 
@@ -72,12 +72,11 @@ def mean_and_deviation(values: Sequence[float | None]) -> str:
 def describe_run(config: Config) -> str:
     """Returns a sentence of the versions and options behind the scores."""
     last = config.seed + config.seeds - 1
-    rates = " and ".join(f"{config.peak_rate(loss):g} ({LOSSES[loss]})" for loss in LEARNING_RATES)
     return (
         f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}, jaxssim "
-        f"{jaxssim.__version__}; {config.steps} steps of {config.batch_size} crops, learning rate {rates}, clip "
-        f"{config.clip}, bottleneck {config.bottleneck}, stride {config.stride}; seeds {config.seed} to "
-        f"{last}{' (mean ± standard deviation)' if config.seeds > 1 else ''}."
+        f"{jaxssim.__version__}; {config.steps} steps of {config.batch_size} crops, learning rate "
+        f"{config.learning_rate:g}, clip {config.clip}, bottleneck {config.bottleneck}, stride {config.stride}; seeds "
+        f"{config.seed} to {last}{' (mean ± standard deviation)' if config.seeds > 1 else ''}."
     )
 
 

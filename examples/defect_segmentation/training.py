@@ -19,7 +19,7 @@ from examples.defect_segmentation.residuals import training_loss
 def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str, progress: Progress) -> Autoencoder:
     """Returns a network that is trained to reconstruct crops of good pictures."""
     model = Autoencoder(config.bottleneck, nnx.Rngs(config.seed))
-    optimizer = nnx.Optimizer(model, make_optimizer(config.peak_rate(loss), config.steps, config.clip), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, make_optimizer(config.learning_rate, config.steps, config.clip), wrt=nnx.Param)
     batches = training_batches(pictures, config)
     task = progress.add_task(title, total=config.steps, loss=np.nan)
     for _ in range(config.steps):

@@ -21,7 +21,7 @@ from textures import untrained_network, wave, write
 
 from examples.defect_segmentation import __main__ as program
 from examples.defect_segmentation import data, detect, detector, figures, maps, painting, report, scores
-from examples.defect_segmentation.config import LEARNING_RATES, Config
+from examples.defect_segmentation.config import Config
 from examples.defect_segmentation.learning import Learning, measure_learning
 from jaxssim._pictures import show_name
 
@@ -39,8 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ({"resize": 100}, "resize must be at least the window's 128 pixels, got 100"),
         ({"false_positives": 1}, "false_positives must be between 0 and 1, got 1"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
-        ({"clip": 0.0}, "clip must be positive, got 0.0; omit it to clip at 1"),
-        ({"learning_rate": -1.0}, "learning_rate must be positive, got -1.0; omit it"),
+        ({"clip": 0.0}, "clip must be positive, got 0.0; pass None"),
         ({"textures": ()}, "textures must name at least one texture, got none"),
     ],
 )
@@ -49,9 +48,7 @@ def test_options_out_of_range_are_errors(options, message):
         Config(**options)
 
 
-def test_each_loss_has_its_own_learning_rate_and_its_own_map():
-    assert [Config().peak_rate(loss) for loss in LEARNING_RATES] == list(LEARNING_RATES.values())
-    assert Config(learning_rate=0.5).peak_rate("l2") == Config(learning_rate=0.5).peak_rate("ssim") == 0.5
+def test_a_network_is_scored_by_its_own_map_too():
     assert Config(residuals=("ms-ssim", "ssim")).maps_of("ssim") == ("ms-ssim", "ssim")
     assert Config(residuals=("ms-ssim",)).maps_of("l2") == ("l2", "ms-ssim")
 
@@ -156,7 +153,7 @@ def test_scores_and_figures_are_written(tmp_path):
     assert json.loads((config.folder / "scores.json").read_text()) == [one._asdict() for one in results]
     table = (config.folder / "results.md").read_text()
     assert table.count("| tile |") == 2 + 6
-    assert "2 steps of 4 crops" in table
+    assert "2 steps of 4 crops, learning rate 0.001, clip 1.0" in table
     assert "bottleneck 100, stride 32; seeds 0 to 0" in table
     figures.draw_material(material, inspections_of(material, residual_maps), tmp_path / "tile.png")
     curves = {loss: figures.roc_points(material.tests, residual_maps) for loss in ("l2", "ssim")}
