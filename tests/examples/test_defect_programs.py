@@ -340,7 +340,7 @@ def test_the_training_program_leaves_every_file(trained):
     table = (output / "results.md").read_text()
     assert table.count("| cloth |") == 4 + 4 * 6
     assert done.stdout.count("reconstructions of good pictures have SSIM") == 4
-    assert "2 steps of 2 crops, bottleneck 8, stride 32; seeds 0 to 1" in table
+    assert "2 steps of 2 crops, learning rate 0.001, clip 1.0, bottleneck 8, stride 32; seeds 0 to 1" in table
     assert "±" in done.stdout
     for name in ("cloth.png", "roc.png"):
         with Image.open(output / name) as picture:
