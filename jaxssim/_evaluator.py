@@ -21,8 +21,11 @@ from jaxssim._streaming.writer import Image, Writer
 from jaxssim.conventions import Convention
 
 Scores = dict[str, Any]
+Planes = list[tuple[Image, Plane]]
 PAIRS_WAITING = 64
-"""Tapes that are not full are computed when this many pairs wait for their last strip."""
+"""Tapes that are not full are computed when more pairs wait for their last strip."""
+MAP_VALUES_WAITING = 2**24
+"""Tapes that are not full are computed when maps of more values wait for their last strip."""
 
 
 class Evaluator:
@@ -114,7 +117,8 @@ class Evaluator:
             ValueError: As the functions of these names; also if a pixel that counts is NaN or infinite, if a slice of
                 `x`, `y` or `mask` is short or of another type, or if the shape of one of them changes.
         """
-        return next(self._scores([(x, y, mask)], out, progress))
+        (scores,) = self._scores([(x, y, mask)], out, progress)
+        return scores
 
     def stream(self, pairs: Iterable[Sequence[Any]]) -> Iterator[Scores]:
         """Yields the scores of each pair, in order, as `__call__` returns them.
@@ -134,37 +138,41 @@ class Evaluator:
     def _scores(self, pairs: Iterable[Sequence[Any]], out: Any, progress: Any) -> Iterator[Scores]:
         writers: dict[np.dtype, Writer] = {}
         waiting: collections.deque[Pair] = collections.deque()
-        # The settings of JAX belong to a thread.
-        for pair, image, planes in prefetched(self._blocks(pairs, out, bool(jax.config.jax_enable_x64))):
-            writer = writers.setdefault(pair.checked.dtype, Writer(pair.checked.dtype, pair.checked.constants))
-            for plane in planes:
-                writer.write(plane, image)
-            if image is None:
+        for pair, planes in prefetched(self._blocks(pairs, out, _x64())):
+            if planes is None:
                 waiting.append(pair)
                 pair.complete()
-            elif progress is not None:
-                pair.blocks_written += 1
-                progress(pair.blocks_written, pair.count_of_blocks)
-            if len(waiting) > PAIRS_WAITING:
-                for each in writers.values():
-                    each.flush()
+            else:
+                writer = writers.setdefault(pair.checked.dtype, Writer(pair.checked.dtype, pair.checked.constants))
+                for image, plane in planes:
+                    writer.write(plane, image)
+                pair.note_progress(progress)
+            if len(waiting) > PAIRS_WAITING or sum(each.map_values for each in waiting) > MAP_VALUES_WAITING:
+                _flush(writers)
             while waiting and waiting[0].done:
                 yield waiting.popleft().scores()
-        for writer in writers.values():
-            writer.flush()
+        _flush(writers)
         yield from (pair.scores() for pair in waiting)
 
-    def _blocks(
-        self, pairs: Iterable[Sequence[Any]], out: Any, x64: bool
-    ) -> Iterator[tuple[Pair, Image | None, list[Plane]]]:
-        """Yields a pair, one of its images and the planes of one of its blocks; after the last block, no image."""
+    def _blocks(self, pairs: Iterable[Sequence[Any]], out: Any, x64: bool) -> Iterator[tuple[Pair, Planes | None]]:
+        """Yields a pair and the planes of one of its blocks, each with its image; after the last block, None."""
         with jax.enable_x64(x64):
             for number, arrays in enumerate(pairs):
                 try:
-                    pair = Pair(check_pair(self._settings, self._wanted, *arrays), self._wanted, out)
+                    pair = Pair(*check_pair(self._settings, self._wanted, *arrays), self._wanted, out)
                     for image, planes in pair.blocks():
-                        yield pair, image, planes
-                    yield pair, None, []
+                        yield pair, [(image, plane) for plane in planes]
+                    yield pair, None
                 except ValueError as error:
                     error.add_note(f"This is pair {number} of the stream, counted from 0.")
                     raise
+
+
+def _flush(writers: dict[np.dtype, Writer]) -> None:
+    for writer in writers.values():
+        writer.flush()
+
+
+def _x64() -> bool:
+    """Returns whether JAX computes in 64 bits in this thread; another thread has a setting of its own."""
+    return bool(jax.dtypes.canonicalize_dtype(np.float64) == np.float64)

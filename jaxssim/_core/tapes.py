@@ -7,7 +7,7 @@ for each column. Windows that cross from one strip into the next are computed to
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,13 +56,13 @@ class Task(NamedTuple):
 
 
 class Strips(NamedTuple):
-    """The contents of a tape."""
+    """The contents of a tape: arrays of NumPy, traced by JAX."""
 
-    a: np.ndarray  # x, or x + y less its offset: (*rows, columns, channels)
-    b: np.ndarray  # y, or x - y less its offset
-    weight: np.ndarray | None  # of a mask, within [0, 1]
-    parameters: np.ndarray  # the rows of `Parameters`: (6, columns, channels)
-    counted: np.ndarray  # first row that counts, and first that no longer does: (2, spatial axes - 1, columns, channels)
+    a: Any  # x, or x + y less its offset: (*rows, columns, channels)
+    b: Any  # y, or x - y less its offset
+    weight: Any  # of a mask, within [0, 1]; None without one
+    parameters: Any  # the rows of `Parameters`: (6, columns, channels)
+    counted: Any  # the first row that counts, and the first that does not: (2, axes of rows, columns, channels)
 
 
 class Parameters(NamedTuple):
@@ -88,7 +88,7 @@ class ColumnSums(NamedTuple):
 @functools.partial(jax.jit, static_argnums=0)
 def column_sums(task: Task, strips: Strips, constants: Constants | None) -> ColumnSums:
     """Returns the sums of a task over the rows of a tape."""
-    parameters = Parameters(*(row.reshape(-1) for row in strips.parameters))
+    parameters = Parameters(*(_along_columns(row, strips.a.ndim - 1) for row in strips.parameters))
     weight = None if strips.weight is None else fold(strips.weight)
     a, b = (fold(array).astype(parameters.scale.dtype) for array in (strips.a, strips.b))
     if not task.formulas:
@@ -106,7 +106,7 @@ def column_sums(task: Task, strips: Strips, constants: Constants | None) -> Colu
 def _sum_and_difference(
     a: jax.Array, b: jax.Array, weight: jax.Array | None, parameters: Parameters, summed: bool
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns x + y and x - y less their offsets, folded, in units of the data range; 0 where a pixel does not count."""
+    """Returns x + y and x - y less their offsets, in units of the data range; 0 where a pixel does not count."""
     offset_x, offset_y, offset_v, *_, scale = parameters
     if summed:
         u, v = a * scale, b * scale
@@ -129,7 +129,7 @@ def _statistics(
     mean_u, var_u, total = moments_by_passes(u, weight, taps, channels, fuse_last=True)
     mean_v, var_v, _ = moments_by_passes(v, weight, taps, channels, fuse_last=True)
     added_u, added_v = (
-        (mean * parameters.scale)[: mean_u.shape[-1]] for mean in (parameters.mean_u, parameters.mean_v)
+        (mean * parameters.scale)[..., : mean_u.shape[-1]] for mean in (parameters.mean_u, parameters.mean_v)
     )
     return WindowStatistics(mean_u + added_u, mean_v + added_v, var_u, var_v, total, constants)
 
@@ -151,9 +151,9 @@ def _pixel_errors(x: jax.Array, y: jax.Array, weight: jax.Array | None, strips: 
     difference = jnp.where(_counts(strips.counted, difference.shape), difference, 0)
     unit = None
     if jnp.issubdtype(strips.a.dtype, np.floating):  # squares of very small or large differences leave float32
-        largest = jnp.abs(difference).max(tuple(range(difference.ndim - 1)))
+        largest = jnp.abs(difference).max(tuple(range(difference.ndim - 1)), keepdims=True)
         unit = jnp.where(largest == 0, 1, largest)
-        difference = difference / unit
+        difference, unit = difference / unit, unit.reshape(-1)
     values = [jnp.square(difference), jnp.abs(difference)]
     sums, total = _row_sums(values, weight, strips.counted)
     return ColumnSums(sums, unit, total, None)
@@ -172,10 +172,16 @@ def _row_sums(
 def _counts(counted: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Returns at which windows the row along every axis counts."""
     counts = jnp.ones((), bool)
-    for axis, (first, last) in enumerate(zip(*(fold(each) for each in counted), strict=True)):
+    for axis in range(counted.shape[1]):
+        first, last = (_along_columns(bound, len(shape)) for bound in counted[:, axis])
         row = lax.broadcasted_iota(counted.dtype, shape, axis)
         counts = counts & (first <= row) & (row < last)
     return counts
+
+
+def _along_columns(row: jax.Array, ndim: int) -> jax.Array:
+    """Returns (columns, channels), folded, as an array of `ndim` axes that broadcasts over the rows."""
+    return row.reshape(*(1,) * (ndim - 1), -1)
 
 
 def _sum_over_rows(values: jax.Array) -> jax.Array:

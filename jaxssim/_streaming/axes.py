@@ -24,11 +24,13 @@ class View(NamedTuple):
     task: Task
     names: tuple[str | None, ...]  # of what the task sums; None for what nobody needs
     maps: tuple[AxisMap, ...]  # from the pixels under the windows to pixels of the scale
+    windows: tuple[int, ...]  # their number along each axis
     margins: tuple[int, ...]  # how many windows at each end of an axis only the map of SSIM has
 
-    def windows(self, axis: int) -> int:
-        """Returns the number of windows along an axis."""
-        return len(self.maps[axis]) - self.task.halo[axis]
+    @property
+    def halo(self) -> tuple[int, ...]:
+        """The number of pixels that each axis has more than windows."""
+        return tuple(len(axis_map) - n for axis_map, n in zip(self.maps, self.windows, strict=True))
 
 
 class Scale(NamedTuple):
@@ -87,7 +89,7 @@ def cut_axis(scales: tuple[Scale, ...], axis: int, length: int, block: int) -> I
         for i in reversed(range(len(scales))):
             ranges = []
             for view in scales[i].views:
-                count, halo = view.windows(axis), view.task.halo[axis]
+                count, halo = view.windows[axis], view.halo[axis]
                 first, last = (min(count, bound // int(shares[i])) for bound in (start, start + block))
                 last = count if start + block >= length else last
                 ranges.append((first, last))

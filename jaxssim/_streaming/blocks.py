@@ -1,8 +1,8 @@
 """Blocks of an image pair, read and put under windows: the planes that the strips of a tape are cut from."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,10 @@ class Pixels(NamedTuple):
     y: np.ndarray
     weight: np.ndarray | None
 
-    def map(self, function: Any) -> "Pixels":
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Pixels":
         """Returns a function of each array."""
-        return Pixels(*(None if array is None else function(array) for array in self))
+        x, y, weight = self
+        return Pixels(function(x), function(y), None if weight is None else function(weight))
 
 
 class Plane(NamedTuple):
@@ -72,9 +73,7 @@ def block_shape(lengths: tuple[int, ...], source: Source) -> tuple[int, ...]:
     return tuple(sides)
 
 
-def read(
-    sources: Sources, index: tuple[int, ...], ranges: Ranges, largest_weight: float, dtype: np.dtype
-) -> Pixels:
+def read(sources: Sources, index: tuple[int, ...], ranges: Ranges, largest_weight: float, dtype: np.dtype) -> Pixels:
     """Returns some pixels of the image at `index`, or raises a ValueError where one is not finite."""
     x, y = (source.read(index, ranges) for source in (sources.x, sources.y))
     weight = None
@@ -107,9 +106,7 @@ def planes_of_block(
                 yield Plane(view, seen, parameters, windows)
 
 
-def shrink(
-    pixels: Pixels, scale: Scale, bounds: list[tuple[int, int]], before: list[int] | tuple[int, ...]
-) -> Pixels:
+def shrink(pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], before: Sequence[int]) -> Pixels:
     """Returns means of blocks of pixels in float64, weighted by the mask, if any: the pixels `bounds` of a scale.
 
     `before` is the first pixel along each axis that `pixels` holds of the scale before.
@@ -131,7 +128,7 @@ def shrink(
 
 def _under_windows(pixels: Pixels, view: View, windows: Ranges, bounds: list[tuple[int, int]]) -> Pixels:
     for axis, (first, last) in enumerate(windows):
-        indices = view.maps[axis][first : last + view.task.halo[axis]] - bounds[axis][0]
+        indices = view.maps[axis][first : last + view.halo[axis]] - bounds[axis][0]
         pixels = pixels.map(lambda array: take(array, indices, axis))  # noqa: B023
     return pixels
 

@@ -22,8 +22,8 @@ class Settings(NamedTuple):
     layout: Layout
 
 
-def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = None) -> Checked:
-    """Returns a pair that passed all checks but those of its pixels, or raises a ValueError that says what to pass."""
+def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = None) -> tuple[Sources, Checked]:
+    """Returns a pair that passed all checks but those of pixels, or raises a ValueError that says what to pass."""
     data_range, k1, k2, layout = settings
     x, y = as_source_array("x", x), as_source_array("y", y)
     a, b = check_images(stand_in(x), stand_in(y), layout)
@@ -39,7 +39,7 @@ def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = N
     mask = None if mask is None else _check_mask(mask, a.shape, wanted, layout)
     sources = Sources(Source("x", x, layout), Source("y", y, layout), mask)
     data_ranges = np.broadcast_to(np.asarray(data_range), batch)
-    return Checked(sources, batch, spatial, data_ranges, constants, dtype, layout.channel_axis is not None)
+    return sources, Checked(batch, spatial, data_ranges, constants, dtype, layout.channel_axis is not None)
 
 
 def _check_mask(mask: Any, shape: tuple[int, ...], wanted: Wanted, layout: Layout) -> Source:

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +19,8 @@ from jaxssim._streaming.writer import Image
 
 
 class Checked(NamedTuple):
-    """A pair that passed all checks but those of its pixels."""
+    """What is known of a pair that passed all checks but those of its pixels."""
 
-    sources: Sources
     batch: Shape
     spatial: Shape  # cropped
     data_ranges: np.ndarray  # (*batch,)
@@ -34,27 +33,27 @@ class Pair:
     """A pair of images, or a batch of pairs.
 
     Args:
-        checked: The images, and what their checks gave.
+        sources: The images and their mask.
+        checked: What their checks gave.
         wanted: What to compute.
         out: Receives the map; None for a new array.
     """
 
-    def __init__(self, checked: Checked, wanted: Wanted, out: Any) -> None:
+    def __init__(self, sources: Sources, checked: Checked, wanted: Wanted, out: Any) -> None:
         """Plans the scales of each image."""
-        self.checked, self.wanted, spatial = checked, wanted, checked.spatial
+        self.sources, self.checked, self.wanted, spatial = sources, checked, wanted, checked.spatial
         self.rule = wanted.convention.downsample if wanted.shrinks(spatial) else None
         self.scales = scales_of_image(wanted, spatial)
         self.scales_of_shrunk = scales_of_shrunk(wanted, downsampled_shape(spatial, self.rule)) if self.rule else ()
-        self.map = self._map(out) if wanted.mapped else None
+        self.map: Any = self._map(out) if wanted.mapped else None
         self.images = {index: self._image(index) for index in np.ndindex(*checked.batch)}
         self.blocks_written = 0
 
     def _map(self, out: Any) -> Any:
         """Returns what receives the map, or raises a ValueError if `out` has another shape."""
         view = (self.scales_of_shrunk or self.scales)[0].views[-1]
-        windows = tuple(map(view.windows, range(len(self.checked.spatial))))
-        channels = (self.checked.sources.x.channels,) if self.checked.has_channels else ()
-        shape = (*self.checked.batch, *windows, *channels)
+        channels = (self.sources.x.channels,) if self.checked.has_channels else ()
+        shape = (*self.checked.batch, *view.windows, *channels)
         if out is None:
             return np.empty(shape, self.checked.dtype)
         if tuple(getattr(out, "shape", ())) != shape or not hasattr(out, "__setitem__"):
@@ -74,21 +73,20 @@ class Pair:
     @functools.cached_property
     def count_of_blocks(self) -> int:
         """The number of items that `blocks` yields."""
-        sources = self.checked.sources
-        blocks = [len(list(blocks_of_image(sources, self.scales)))] if self.scales[0].views else []
+        blocks = [len(list(blocks_of_image(self.sources, self.scales)))] if self.scales[0].views else []
         if self.rule:
-            blocks += [len(shrunk_blocks(sources, self.checked.spatial, self.rule)), 1]
+            blocks += [len(shrunk_blocks(self.sources, self.checked.spatial, self.rule)), 1]
         return sum(blocks) * len(self.images)
 
     def blocks(self) -> Iterator[tuple[Image, list[Plane]]]:
         """Yields an image and the planes of one of its blocks."""
-        largest = largest_weight(self.checked.sources.mask)
+        largest = largest_weight(self.sources.mask)
         for index, image in self.images.items():
             for planes in self._planes(index, largest):
                 yield image, planes
 
     def _planes(self, index: Shape, largest: float) -> Iterator[list[Plane]]:
-        sources, dtype = self.checked.sources, self.checked.dtype
+        sources, dtype = self.sources, self.checked.dtype
         if self.scales[0].views:
             yield from planes_of_image(sources, index, self.scales, largest, dtype)
         if self.rule:
@@ -101,8 +99,20 @@ class Pair:
         """Whether the sums of all images are complete."""
         return all(image.done for image in self.images.values())
 
+    def note_progress(self, progress: Callable[[int, int], None] | None) -> None:
+        """Tells `progress` that one more block is on tapes."""
+        if progress is not None:
+            self.blocks_written += 1
+            progress(self.blocks_written, self.count_of_blocks)
+
+    @property
+    def map_values(self) -> int:
+        """The number of values of the map that waits."""
+        return self.map.size if isinstance(self.map, np.ndarray) else 0
+
     def complete(self) -> None:
-        """Notes that no block is missing."""
+        """Notes that no block is missing, and lets go of the pixels."""
+        del self.sources
         for image in self.images.values():
             image.complete = True
 

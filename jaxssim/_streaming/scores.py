@@ -51,7 +51,7 @@ def scales_of_image(wanted: Wanted, spatial: Shape) -> tuple[Scale, ...]:
     views = []
     if any(name in wanted.metrics for name in PIXEL_METRICS):
         task = Task((), conventions.WANG2004, len(spatial))
-        views.append(View(task, ("squares", "absolutes"), tuple(map(whole, spatial)), (0,) * len(spatial)))
+        views.append(View(task, ("squares", "absolutes"), tuple(map(whole, spatial)), spatial, (0,) * len(spatial)))
     named = [("ssim", formulas.one_minus_ssim)] * ssim
     if ms_ssim:
         last = len(wanted.weights) == 1
@@ -88,8 +88,9 @@ def _structural_view(  # type: ignore[no-untyped-def]
     sizes = tuple(map(len, task.taps))
     padded = convention.padding != "valid" and (convention.average == "all" or mapped)
     maps = tuple(window_map(n, size, convention, padded) for n, size in zip(spatial, sizes, strict=True))
+    windows = tuple(len(axis_map) - size + 1 for axis_map, size in zip(maps, sizes, strict=True))
     margins = tuple(size // 2 if padded and convention.average == "inside" else 0 for size in sizes)
-    return View(task, tuple(names), maps, margins)
+    return View(task, tuple(names), maps, windows, margins)
 
 
 def value(metric: str, wanted: Wanted, totals: dict[str, np.ndarray], data_range: float) -> float:

@@ -30,8 +30,8 @@ def shrunk(
                 array[tuple(slice(i, j) for i, j in bounds)] = values
         yield []
     layout = Layout(len(spatial), -1)
-    named = zip(("x", "y", "mask"), image, strict=True)
-    return Sources(*(None if array is None else Source(name, array, layout) for name, array in named), summed=True)  # type: ignore[arg-type]
+    mask = None if image.weight is None else Source("mask", image.weight, layout)
+    return Sources(Source("x", x, layout), Source("y", y, layout), mask, summed=True)
 
 
 def shrunk_blocks(sources: Sources, spatial: Shape, rule: Downsample) -> list[tuple[tuple[int, int], ...]]:

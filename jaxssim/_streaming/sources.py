@@ -1,4 +1,4 @@
-"""Images that are read block by block: arrays, and whatever slices like one, such as a memmap or a dataset in a file."""
+"""Images that are read block by block: arrays, and whatever slices like one, as a memmap or a dataset in a file."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ class Source:
             slices[axis] = slice(first + self.layout.crop_border, last + self.layout.crop_border)
         pixels = np.asarray(self.array[tuple(slices)])
         kept = [axis for axis in range(len(self.shape)) if axis not in self.batch_axes]
-        asked = tuple(self.shape[axis] if axis == self.channels_at else slices[axis].stop - slices[axis].start for axis in kept)
+        asked = tuple(len(range(self.shape[axis])[slices[axis]]) for axis in kept)
         self._check_pixels(pixels, asked, slices)
         if isinstance(self.array, np.memmap):
             pixels = pixels.copy()  # reads the file here, not where the pixels are used
@@ -70,7 +70,7 @@ class Source:
             )
         if pixels.dtype != self.dtype:
             raise ValueError(
-                f"{self.name}[{where}] gave pixels of type {pixels.dtype}, but the type of {self.name} is {self.dtype}; "
+                f"{self.name}[{where}] gave pixels of type {pixels.dtype}, not {self.dtype}, the type of {self.name}; "
                 "pass an image whose slices have its own type"
             )
 

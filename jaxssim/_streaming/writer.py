@@ -1,7 +1,6 @@
 """Fills tapes with strips of images, runs the program on full ones, and adds up what it returns."""
 
 import collections
-import functools
 import itertools
 import math
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from jaxssim._streaming.blocks import Plane
 
 IN_FLIGHT = 2
 """So many tapes are computed while the next is filled."""
+LEAST_STRIP = 64
+"""The rest of a tape holds no strip of fewer columns of windows, whose halo would cost more than it brings."""
 
 
 class Image:
@@ -51,10 +52,9 @@ class MapPart:
         self.complete = False
         self.values = np.empty((*(last - first for first, last in plane.windows), plane.pixels.x.shape[-1]), dtype)
 
-    def put(self, ranges: Ranges, values: np.ndarray) -> None:
+    def put(self, inside: Ranges, values: np.ndarray) -> None:
         """Keeps the values of a strip."""
-        inside = zip(ranges, self.windows, strict=True)
-        self.values[tuple(slice(first - start, last - start) for (first, last), (start, _) in inside)] = values
+        self.values[tuple(slice(low, high) for low, high in inside)] = values
         self.strips_waiting -= 1
         self.write_if_done()
 
@@ -65,13 +65,23 @@ class MapPart:
 
 
 class Strip(NamedTuple):
-    """Some windows of a plane, on a tape."""
+    """Some windows of a plane, on a tape. A strip does not keep the pixels alive."""
 
     image: Image
-    plane: Plane
+    names: tuple[str | None, ...]
     map_part: MapPart | None
-    ranges: Ranges  # the windows, along each axis of the view
+    inside: Ranges  # the windows, counted from the first of the plane
+    counted: Ranges  # those that count, counted from the first of the strip
     start: int  # their first column on the tape
+
+
+def make_strip(image: Image, plane: Plane, map_part: MapPart | None, inside: Ranges, start: int) -> Strip:
+    """Returns a strip of a plane; windows in the margins of the view do not count."""
+    view, counted = plane.view, []
+    for (low, high), (first, _), n, margin in zip(inside, plane.windows, view.windows, view.margins, strict=True):
+        least = max(0, margin - first - low)
+        counted.append((least, max(least, min(high - low, n - margin - first - low))))
+    return Strip(image, view.names, map_part, inside, tuple(counted), start)
 
 
 class Tape:
@@ -84,42 +94,30 @@ class Tape:
         counted = np.zeros((2, len(shape) - 2, *shape[-2:]), np.int32)
         a, b = (np.zeros(shape, each) for each in dtypes)
         self.arrays = Strips(a, b, weight, np.zeros((6, *shape[-2:]), dtype), counted)
-        self.columns, self.used, self.strips = shape[-2], 0, list[Strip]()
+        self.halo, self.strips = task.halo, list[Strip]()
+        self.columns, self.used = shape[-2], 0
 
-    def free_windows(self, task: Task) -> int:
-        """Returns how many columns of windows still fit."""
-        return self.columns - self.used - task.halo[-1]
+    @property
+    def free(self) -> int:
+        """The number of columns of windows that still fit."""
+        return self.columns - self.used - self.halo[-1]
 
-    def put(self, strip: Strip) -> None:
+    def put(self, strip: Strip, plane: Plane) -> None:
         """Copies the pixels under the windows of a strip."""
-        view, pixels = strip.plane.view, strip.plane.pixels
-        starts = (first for first, _ in strip.plane.windows)
-        lengths = [last - first + halo for (first, last), halo in zip(strip.ranges, view.task.halo, strict=True)]
-        inside = tuple(
-            slice(first - start, first - start + length)
-            for (first, _), start, length in zip(strip.ranges, starts, lengths, strict=True)
-        )
+        inside = tuple(slice(low, high + halo) for (low, high), halo in zip(strip.inside, self.halo, strict=True))
+        lengths = [part.stop - part.start for part in inside]
         columns = slice(strip.start, strip.start + lengths[-1])
         place = (*(slice(0, length) for length in lengths[:-1]), columns)
-        for array, image in zip(self.arrays[:3], pixels, strict=True):
-            if array is not None:
+        for array, image in zip(self.arrays[:3], plane.pixels, strict=True):
+            if image is not None:
                 array[place] = image[inside]
-        self.arrays.parameters[:5, columns] = strip.plane.parameters[:, None]
+        self.arrays.parameters[:5, columns] = plane.parameters[:, None]
         self.arrays.parameters[5, columns] = strip.image.scale
-        for axis, bounds in enumerate(counted_windows(strip)[:-1]):
-            first = strip.ranges[axis][0]
-            for i, bound in enumerate(bounds):
-                self.arrays.counted[i, axis, columns] = bound - first
+        for axis, (low, high) in enumerate(strip.counted[:-1]):
+            self.arrays.counted[0, axis, columns] = low
+            self.arrays.counted[1, axis, columns] = high
         self.used += lengths[-1]
         self.strips.append(strip)
-
-
-def counted_windows(strip: Strip) -> Ranges:
-    """Returns which windows of a strip count, along each axis of the view."""
-    view = strip.plane.view
-    limits = ((margin, view.windows(axis) - margin) for axis, margin in enumerate(view.margins))
-    both = zip(strip.ranges, limits, strict=True)
-    return tuple((max(first, low), max(max(first, low), min(last, high))) for (first, last), (low, high) in both)
 
 
 class Writer:
@@ -143,21 +141,21 @@ class Writer:
         dtypes = tuple(jax.dtypes.canonicalize_dtype(array.dtype) for array in plane.pixels[:2])
         key = (task, *dtypes, channels, plane.pixels.weight is not None)
         part = MapPart(image, plane, self.dtype) if task.mapped and image.map_target is not None else None
+        *heights, width = (last - first for first, last in plane.windows)
         rows = ROWS[task.spatial_ndim]
-        bands = ([(i, min(i + rows, last)) for i in range(first, last, rows)] for first, last in plane.windows[:-1])
+        bands = ([(i, min(i + rows, height)) for i in range(0, height, rows)] for height in heights)
         for band in itertools.product(*bands):
-            start, last = plane.windows[-1]
-            while start < last:
+            start = 0
+            while start < width:
                 tape = self._tape(key)
-                free = tape.free_windows(task)
-                if free < min(last - start, max(16, 2 * task.halo[-1])):
+                if tape.free < min(width - start, LEAST_STRIP):
                     self._launch(key)
                     continue
-                end = min(last, start + free)
+                end = min(width, start + tape.free)
                 image.strips_waiting += 1
                 if part is not None:
                     part.strips_waiting += 1
-                tape.put(Strip(image, plane, part, (*band, (start, end)), tape.used))
+                tape.put(make_strip(image, plane, part, (*band, (start, end)), tape.used), plane)
                 start = end
         if part is not None:
             part.complete = True
@@ -179,43 +177,38 @@ class Writer:
 
     def _launch(self, key: Any) -> None:
         tape = self.open.pop(key)
-        constants = self.constants
-        if constants is not None:
-            constants = jax.tree.map(functools.partial(np.reshape, newshape=(1,) * (len(tape.arrays.a.shape) - 1)), constants)
-        self.in_flight.append((key, tape, column_sums(key[0], tape.arrays, constants)))
+        self.in_flight.append((key, tape, column_sums(key[0], tape.arrays, self.constants)))
         if len(self.in_flight) > IN_FLIGHT:
             self._collect()
 
     def _collect(self) -> None:
         """Waits for the oldest tape in flight and adds its sums to those of its images."""
         key, tape, result = self.in_flight.popleft()
-        result = jax.tree.map(np.asarray, result)
+        arrays = jax.tree.map(np.asarray, result)
         for strip in tape.strips:
-            _add_strip(strip, result, key[3])
+            _add_strip(strip, arrays, key[3])
         tape.used, tape.strips = 0, []
         self.spare[key].append(tape)
 
 
-def _add_strip(strip: Strip, result: ColumnSums, channels: int) -> None:
-    (first, _), *_ = strip.ranges[-1:]
-    counted = counted_windows(strip)
-    low, high = (strip.start + bound - first for bound in counted[-1])
-    columns = slice(low * channels, high * channels)
-
-    def total(row: np.ndarray, unit: Any = 1) -> np.ndarray:
-        return (row[columns].astype(np.float64) * unit).reshape(-1, channels).sum(0)
-
+def _add_strip(strip: Strip, result: Any, channels: int) -> None:
+    """Adds what a strip contributes to the sums of its image, and to its map."""
+    low, high = strip.counted[-1]
+    columns = slice((strip.start + low) * channels, (strip.start + high) * channels)
+    sums = result.sums[:, columns].astype(np.float64)
+    if result.unit is not None:
+        unit = result.unit[columns].astype(np.float64)
+        sums *= np.stack([unit**2, unit])
+    totals = sums.reshape(len(sums), -1, channels).sum(1)
     if result.weight is None:
-        weight = np.full(channels, float(math.prod(end - start for start, end in counted)))
+        weight = np.full(channels, float(math.prod(last - first for first, last in strip.counted)))
     else:
-        weight = total(result.weight)
-    for power, (name, row) in enumerate(zip(strip.plane.view.names, result.sums, strict=True)):
-        unit = 1 if result.unit is None else result.unit[columns].astype(np.float64) ** (2 - power)
+        weight = result.weight[columns].astype(np.float64).reshape(-1, channels).sum(0)
+    for name, total in zip(strip.names, totals, strict=True):
         if name is not None:
-            strip.image.add(name, total(row, unit), weight)
+            strip.image.add(name, total, weight)
     if strip.map_part is not None and result.similarity is not None:
-        lengths = [end - start for start, end in strip.ranges]
-        rows = tuple(slice(0, length) for length in lengths[:-1])
-        values = result.similarity[(*rows, slice(strip.start * channels, (strip.start + lengths[-1]) * channels))]
-        strip.map_part.put(strip.ranges, values.reshape(*lengths, channels))
+        *lengths, width = (last - first for first, last in strip.inside)
+        part = (*map(slice, lengths), slice(strip.start * channels, (strip.start + width) * channels))
+        strip.map_part.put(strip.inside, result.similarity[part].reshape(*lengths, width, channels))
     strip.image.strips_waiting -= 1
