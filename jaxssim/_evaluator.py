@@ -156,16 +156,17 @@ class Evaluator:
 
     def _blocks(self, pairs: Iterable[Sequence[Any]], out: Any, x64: bool) -> Iterator[tuple[Pair, Planes | None]]:
         """Yields a pair and the planes of one of its blocks, each with its image; after the last block, None."""
-        with jax.enable_x64(x64):
-            for number, arrays in enumerate(pairs):
-                try:
-                    pair = Pair(*check_pair(self._settings, self._wanted, *arrays), self._wanted, out)
-                    for image, planes in pair.blocks():
-                        yield pair, [(image, plane) for plane in planes]
-                    yield pair, None
-                except ValueError as error:
-                    error.add_note(f"This is pair {number} of the stream, counted from 0.")
-                    raise
+        for number, arrays in enumerate(pairs):
+            try:
+                with jax.enable_x64(x64):
+                    checked = check_pair(self._settings, self._wanted, *arrays)
+                pair = Pair(*checked, self._wanted, out)
+                for image, planes in pair.blocks():
+                    yield pair, [(image, plane) for plane in planes]
+            except ValueError as error:
+                error.add_note(f"This is pair {number} of the stream, counted from 0.")
+                raise
+            yield pair, None
 
 
 def _flush(writers: dict[np.dtype, Writer]) -> None:

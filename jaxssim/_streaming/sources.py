@@ -51,6 +51,8 @@ class Source:
         self._check_pixels(pixels, asked, slices)
         if isinstance(self.array, np.memmap):
             pixels = pixels.copy()  # reads the file here, not where the pixels are used
+        if pixels.dtype.kind not in "buif":
+            pixels = pixels.astype(np.float32)  # bfloat16, for which NumPy lacks functions
         return pixels[..., None] if self.channels_at is None else np.moveaxis(pixels, kept.index(self.channels_at), -1)
 
     def _check_shape(self, ranges: Ranges) -> None:

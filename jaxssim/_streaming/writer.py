@@ -138,7 +138,8 @@ class Writer:
     def write(self, plane: Plane, image: Image) -> None:
         """Puts all windows of a plane onto tapes."""
         task, channels = plane.view.task, plane.pixels.x.shape[-1]
-        dtypes = tuple(jax.dtypes.canonicalize_dtype(array.dtype) for array in plane.pixels[:2])
+        native = (array.dtype.newbyteorder("=") for array in plane.pixels[:2])
+        dtypes = tuple(map(jax.dtypes.canonicalize_dtype, native))
         key = (task, *dtypes, channels, plane.pixels.weight is not None)
         part = MapPart(image, plane, self.dtype) if task.mapped and image.map_target is not None else None
         *heights, width = (last - first for first, last in plane.windows)

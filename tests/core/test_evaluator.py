@@ -1,7 +1,9 @@
 """Streams of images of any sizes: the numbers of the functions, few programs, lazy reading, clear errors."""
 
 import dataclasses
+import re
 import threading
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -43,21 +45,54 @@ def pair(shape, dtype=np.uint8, seed=0):
     return x.astype(dtype), np.clip(0.8 * x + rng.integers(0, 60, shape), 0, 255).astype(dtype)
 
 
-def expected_scores(metrics, x, y, mask=None, weights=WEIGHTS, **options):
-    """Returns what the functions of these names give, computed in float64."""
-    data_range = {"data_range": options.pop("data_range", 255)}
-    conventional = {name: options.pop(name) for name in ("convention", "k1", "k2") if name in options}
-    more = {"ssim": conventional, "ssim_map": conventional, "ms_ssim": conventional | {"weights": weights}}
+def truth(x, y, mask=None, metrics=ALL, data_range=255, spatial_ndim=2, channel_axis=-1, crop_border=0, **options):
+    """Returns the scores in float64, by the plain definitions of the reference."""
+    convention = options.get("convention", conventions.WANG2004)
+    x, y = (
+        np.float64(each)[..., None] if channel_axis is None else np.moveaxis(np.float64(each), channel_axis, -1)
+        for each in (x, y)
+    )
+    if mask is not None:
+        mask = (
+            np.float64(mask)[..., None]
+            if mask.ndim < x.ndim or channel_axis is None
+            else np.moveaxis(mask, channel_axis, -1)
+        )
+        mask = np.broadcast_to(mask, x.shape)
+    inside = (..., *(slice(crop_border, -crop_border or None),) * spatial_ndim, slice(None))
+    x, y, mask = (None if each is None else each[inside] for each in (x, y, mask))
+    weight, axes = np.ones(x.shape) if mask is None else np.float64(mask), tuple(range(-1 - spatial_ndim, 0))
+    squares = (np.square(x - y) * weight).sum(axes) / weight.sum(axes)
+    work = {
+        "ssim": lambda: 1 - reference.one_minus_ssim(x, y, data_range, convention, mask, spatial_ndim),
+        "ms_ssim": lambda: 1 - reference.one_minus_ms_ssim(x, y, data_range, WEIGHTS, convention, mask, spatial_ndim),
+        "ssim_map": lambda: 1 - reference.one_minus_ssim_map(x, y, data_range, convention, mask, spatial_ndim),
+        "mse": lambda: squares,
+        "mae": lambda: (np.abs(x - y) * weight).sum(axes) / weight.sum(axes),
+        "psnr": lambda: 10 * np.log10(data_range**2 / squares),
+    }
+    found = {name: work[name]() for name in metrics}
+    if "ssim_map" in found and channel_axis is None:
+        found["ssim_map"] = found["ssim_map"][..., 0]
+    return found
+
+
+def by_functions(x, y, mask=None, metrics=ALL, data_range=255, **options):
+    """Returns what the functions of these names give in float64."""
+    only = {
+        "ssim": ("convention", "k1", "k2"),
+        "ssim_map": ("convention", "k1", "k2"),
+        "ms_ssim": ("convention", "k1", "k2"),
+    }
+    common = {key: value for key, value in options.items() if key not in only["ssim"]} | {"mask": mask}
+    found = {}
     with jax.enable_x64(True):
-        x, y = np.float64(x), np.float64(y)
-        return {
-            name: np.asarray(
-                getattr(jaxssim, name)(
-                    x, y, mask=mask, **more.get(name, {}), **options, **({} if name in ("mse", "mae") else data_range)
-                )
-            )
-            for name in metrics
-        }
+        for name in metrics:
+            more = {key: options[key] for key in only.get(name, ()) if key in options}
+            more |= {} if name in ("mse", "mae") else {"data_range": data_range}
+            more |= {"weights": WEIGHTS} if name == "ms_ssim" else {}
+            found[name] = np.asarray(getattr(jaxssim, name)(np.float64(x), np.float64(y), **common, **more))
+    return found
 
 
 def assert_close(scores, expected):
@@ -68,10 +103,10 @@ def assert_close(scores, expected):
         np.testing.assert_allclose(scores[name], value, **bounds, err_msg=name)
 
 
-def check(shape, dtype=np.uint8, mask=None, metrics=ALL, **options):
+def check(shape, dtype=np.uint8, mask=None, metrics=ALL, expected=truth, **options):
     x, y = pair(shape, dtype)
     scores = Evaluator(metrics, weights=WEIGHTS, **options)(x, y, mask=mask)
-    assert_close(scores, expected_scores(metrics, x, y, mask, **options))
+    assert_close(scores, expected(x, y, mask, metrics, **options))
 
 
 @pytest.fixture
@@ -126,11 +161,11 @@ def test_every_metric_has_as_many_programs_as_documented():
 
 
 @pytest.mark.parametrize("case", slow_except(["sample covariance"], list(CASES)))
-def test_values_and_maps_are_those_of_the_functions(case, small_blocks):
+def test_values_and_maps_are_those_of_float64(case, small_blocks):
     shape, options = CASES[case]
-    if case == "large window":
-        return check(shape, metrics=("ssim", "ssim_map"), **options)
-    check(shape, **options)
+    metrics = ("ssim", "ssim_map") if case == "large window" else ALL
+    expected = by_functions if case == "thin volume" else truth  # the reference halves every axis
+    check(shape, metrics=metrics, expected=expected, **options)
 
 
 @slow
@@ -142,7 +177,8 @@ def test_masks_of_every_rank(kind, convention, small_blocks):
     mask = np.random.default_rng(1).random(of_kind) - 0.3
     mask = 1e4 * np.maximum(mask, 0) if kind == "weights" else mask > 0
     mask[..., :30, :] = 0
-    check(shape, mask=mask, convention=getattr(conventions, convention))
+    expected = by_functions if getattr(conventions, convention).downsample else truth  # the reference shrinks no mask
+    check(shape, mask=mask, convention=getattr(conventions, convention), expected=expected)
 
 
 def test_a_masked_pixel_may_be_nan_and_no_pixel_may_count():
@@ -168,7 +204,7 @@ def test_float64_is_not_rounded_to_float32(small_blocks):
     x, y = pair((60, 61, 2), np.float64)
     with jax.enable_x64(True):
         scores = Evaluator(("ssim", "ms_ssim", "psnr"), data_range=255, weights=WEIGHTS)(x, y / 1.0001)
-        expected = expected_scores(("ssim", "ms_ssim", "psnr"), x, y / 1.0001)
+    expected = truth(x, y / 1.0001, metrics=("ssim", "ms_ssim", "psnr"))
     for name, value in expected.items():
         np.testing.assert_allclose(scores[name], value, rtol=1e-12)
 
@@ -180,8 +216,8 @@ def test_images_far_from_zero_beside_dark_ones_on_one_tape():
     pairs = [each for both in zip(far, dark, strict=True) for each in both]
     for data_range in (65535, 255):
         found = [scores["ssim"] for scores in Evaluator(data_range=data_range).stream(pairs)]
-        truth = [1 - reference.one_minus_ssim(x, y, data_range) for x, y in pairs]
-        np.testing.assert_allclose(found, truth, rtol=0, atol=2e-7)
+        expected = [1 - reference.one_minus_ssim(x, y, data_range) for x, y in pairs]
+        np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=2e-7)
 
 
 def test_identical_constant_and_negatively_correlated_images():
@@ -205,7 +241,7 @@ def test_tiny_differences_keep_their_psnr():
 def test_k1_k2_and_a_data_range_for_each_image():
     x, y = pair((3, 40, 45, 1))
     options = dict(data_range=np.array([255.0, 200.0, 100.0]), k1=0.02, k2=0.05)
-    check((3, 40, 45, 1), metrics=("ssim", "ssim_map"), **options)
+    check((3, 40, 45, 1), metrics=("ssim", "ssim_map"), expected=by_functions, **options)
     with count_compilations() as programs:
         Evaluator(("ssim", "ssim_map"), k1=0.1)(x, y)
     assert not programs
@@ -247,7 +283,7 @@ class TestReading:
         ]
         out = zarr.create_array(tmp_path / "map", shape=(60, 51, 3), chunks=(16, 16, 3), dtype="float32")
         Evaluator("ssim_map")(*lazy, out=out)
-        np.testing.assert_allclose(out[:], jaxssim.ssim_map(x, y), rtol=0, atol=2e-6)
+        np.testing.assert_allclose(out[:], 1 - reference.one_minus_ssim_map(x, y, 255), rtol=0, atol=2e-6)
 
     def test_the_map_fills_a_memmap(self, small_blocks, tmp_path):
         x, y = pair((60, 61, 3))
@@ -256,8 +292,8 @@ class TestReading:
         evaluator = Evaluator("ssim_map", convention=conventions.SKIMAGE)
         scores = evaluator(x, y, out=out, progress=lambda *counts: seen.append(counts))
         assert scores["ssim_map"] is out
-        truth = reference.one_minus_ssim_map(x, y, 255, conventions.SKIMAGE)
-        np.testing.assert_allclose(out, 1 - truth, rtol=0, atol=2e-6)
+        expected = 1 - reference.one_minus_ssim_map(x, y, 255, conventions.SKIMAGE)
+        np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
         assert seen == [(i + 1, len(seen)) for i in range(len(seen))]
         assert len(seen) > 3
 
@@ -314,6 +350,44 @@ class TestErrors:
         ):
             with pytest.raises(ValueError, match=message):
                 call()
+
+
+class Periodic:
+    """An image that takes no memory, whose pixels repeat along every spatial axis; the last axis holds channels."""
+
+    def __init__(self, period, repeats, halo, seed):
+        self.tile = np.random.default_rng(seed).integers(0, 256, (*period, 3), np.uint8)
+        self.shape = (*(n * repeat + halo for n, repeat in zip(period, repeats, strict=True)), 3)
+        self.dtype = self.tile.dtype
+
+    def __getitem__(self, slices):
+        pixels = self.tile
+        for axis, (each, n) in enumerate(zip(slices, self.shape[:-1], strict=False)):
+            pixels = np.take(pixels, np.arange(n)[each] % self.tile.shape[axis], axis)
+        return pixels
+
+
+def anonymous_memory():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
+
+
+@slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("period", [(251, 241), (29, 31, 27)], ids=["image", "volume"])
+def test_memory_grows_with_the_block_not_with_the_image(period):
+    convention, halo = (conventions.WANG2004, 10) if len(period) == 2 else (SMALL, 4)
+    repeats = (52, 56) if len(period) == 2 else (20, 17, 19)
+    x, y = (Periodic(period, repeats, halo, seed) for seed in (0, 1))
+    evaluator = Evaluator(convention=convention, spatial_ndim=len(period))
+    evaluator(*(np.zeros((20,) * len(period) + (3,), np.uint8) for _ in range(2)))  # compiles
+    before, during = anonymous_memory(), []
+    found = evaluator(x, y, progress=lambda *_: during.append(anonymous_memory()))["ssim"]
+    assert max(during) - before < 2**28
+    # All windows together are those of one period, many times.
+    once = (Periodic(period, (1,) * len(period), halo, seed)[(slice(None),) * len(period)] for seed in (0, 1))
+    expected = 1 - reference.one_minus_ssim(*once, 255, convention, spatial_ndim=len(period))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-7)
 
 
 def test_windows_of_one_pixel_and_of_even_tapes():
