@@ -22,7 +22,7 @@ import numpy as np
 import jaxssim
 from jaxssim import conventions
 
-COUNT, WARM = 40, 5
+COUNT = 40
 CONVENTIONS = {"SKIMAGE": {}, "SKIMAGE_GAUSSIAN": {"gaussian_weights": True}}
 PHOTOGRAPHS = ("astronaut", "coffee", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")
 HEADS = ["SSIM of 40 pairs", "first time, s", "later, s", "a pair, ms", "first, processor s", "later, processor s"]
@@ -49,7 +49,7 @@ def timed(score, pairs):
     return scores, time.perf_counter() - start, time.process_time() - used
 
 
-def many_sizes():
+def many_sizes(repeats):
     """Returns the tables of 40 photographs of 40 sizes, and their numbers."""
     from skimage.metrics import structural_similarity
 
@@ -71,7 +71,7 @@ def many_sizes():
         firsts = {work: timed(*call) for work, call in works.items()}
         error = np.abs(np.subtract(firsts["Evaluator, 40 sizes"][0], firsts["scikit-image, 40 sizes"][0])).max()
         later = {work: [] for work in works}
-        for _ in range(WARM):  # the works take turns and so meet the same conditions
+        for _ in range(repeats):  # the works take turns and so meet the same conditions
             for work, call in works.items():
                 later[work].append(timed(*call)[1:])
         rows = []
@@ -126,6 +126,7 @@ def larger_than_memory(shape, folder, metrics, with_map):
 def main():
     """Measures what the options ask for."""
     parser = measuring.parser(__doc__)
+    parser.add_argument("--repeats", type=int, default=5, help="passes over the photographs after the first")
     parser.add_argument("--large", type=int, nargs="*", default=[], metavar="N", help="pairs of N x N RGB files")
     parser.add_argument("--volume", type=int, nargs="*", default=[], metavar="N", help="pairs of N x N x N files")
     parser.add_argument("--metrics", nargs="+", default=["ssim"])
@@ -135,7 +136,7 @@ def main():
     shapes = [*((n, n, 3) for n in options.large), *((n, n, n) for n in options.volume)]
     name = f"{'large' if shapes else 'sizes'}-{measuring.stem()}"
     if not shapes:
-        tables, numbers = many_sizes()
+        tables, numbers = many_sizes(options.repeats)
     else:
         pairs = [larger_than_memory(shape, options.folder, options.metrics, options.map) for shape in shapes]
         heads = ["pair", "GiB", "seconds", "MiB/s", "processor s", "MiB before", "most MiB"]
