@@ -11,6 +11,7 @@ memory is the largest RssAnon of the process: what it allocates, without the pag
 
 import functools
 import math
+import os
 import statistics
 import tempfile
 import time
@@ -133,6 +134,7 @@ def main():
     parser.add_argument("--map", action="store_true", help="write the map of SSIM into a file too")
     parser.add_argument("--folder", type=Path, help="holds the files; a temporary folder by default")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     shapes = [*((n, n, 3) for n in options.large), *((n, n, n) for n in options.volume)]
     name = f"{'large' if shapes else 'sizes'}-{measuring.stem()}"
     if not shapes:
@@ -142,7 +144,8 @@ def main():
         heads = ["pair", "GiB", "seconds", "MiB/s", "processor s", "MiB before", "most MiB"]
         tables = [("Larger than memory", heads, [row for row, _ in pairs])]
         numbers = {row[0]: each for row, each in pairs}
-    measuring.write(options.output / name, [measuring.header()], tables, numbers)
+    about = [measuring.header(), f"load average at the start: {load:.1f}"]
+    measuring.write(options.output / name, about, tables, numbers)
 
 
 if __name__ == "__main__":
