@@ -53,11 +53,9 @@ def truth(x, y, mask=None, metrics=ALL, data_range=255, spatial_ndim=2, channel_
         for each in (x, y)
     )
     if mask is not None:
-        mask = (
-            np.float64(mask)[..., None]
-            if mask.ndim < x.ndim or channel_axis is None
-            else np.moveaxis(mask, channel_axis, -1)
-        )
+        mask = np.float64(mask)
+        has_channels = mask.ndim == x.ndim and channel_axis is not None
+        mask = np.moveaxis(mask, channel_axis, -1) if has_channels else mask[..., None]
         mask = np.broadcast_to(mask, x.shape)
     inside = (..., *(slice(crop_border, -crop_border or None),) * spatial_ndim, slice(None))
     x, y, mask = (None if each is None else each[inside] for each in (x, y, mask))
