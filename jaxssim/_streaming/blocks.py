@@ -34,6 +34,10 @@ class Pixels(NamedTuple):
         x, y, weight = self
         return Pixels(function(x), function(y), None if weight is None else function(weight))
 
+    def at(self, indices: np.ndarray, axis: int) -> "Pixels":
+        """Returns the pixels at `indices` along an axis."""
+        return self.map(lambda array: take(array, indices, axis))
+
 
 class Plane(NamedTuple):
     """The pixels under those windows of a view that belong to one block."""
@@ -96,13 +100,12 @@ def planes_of_block(
         if i:
             before = [cut.pixels[i - 1][0] for cut in cuts]
             pixels = shrink(pixels, scale, bounds, before)
-        here = pixels if summed or i else None
         parameters = _parameters(pixels, dtype)
-        levelled = None if here is None else _sum_and_difference(here, parameters, dtype)
+        images = _sum_and_difference(pixels, parameters, dtype) if summed or i else pixels
         for j, view in enumerate(scale.views):
             windows = tuple(cut.windows[i][j] for cut in cuts)
             if all(last > first for first, last in windows):
-                seen = _under_windows(levelled or pixels, view, windows, bounds)
+                seen = _under_windows(images, view, windows, bounds)
                 yield Plane(view, seen, parameters, windows)
 
 
@@ -114,13 +117,13 @@ def shrink(pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], befo
     for axis, (first, last) in enumerate(bounds):
         factor = scale.factors[axis]
         indices = scale.maps[axis][first * factor : last * factor] - before[axis]
-        pixels = pixels.map(lambda array: take(array, indices, axis))  # noqa: B023
+        pixels = pixels.at(indices, axis)
     if pixels.weight is None:
         return pixels.map(lambda array: block_mean(array, scale.factors))
     weight = block_mean(pixels.weight, scale.factors)
     divisor = np.where(weight == 0, 1, weight)
     x, y = (
-        block_mean(np.where(pixels.weight > 0, image * pixels.weight, 0), scale.factors) / divisor
+        block_mean(np.where(pixels.weight > 0, image, 0) * pixels.weight, scale.factors) / divisor
         for image in (pixels.x, pixels.y)
     )
     return Pixels(x, y, weight)
@@ -129,7 +132,7 @@ def shrink(pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], befo
 def _under_windows(pixels: Pixels, view: View, windows: Ranges, bounds: list[tuple[int, int]]) -> Pixels:
     for axis, (first, last) in enumerate(windows):
         indices = view.maps[axis][first : last + view.halo[axis]] - bounds[axis][0]
-        pixels = pixels.map(lambda array: take(array, indices, axis))  # noqa: B023
+        pixels = pixels.at(indices, axis)
     return pixels
 
 
@@ -156,7 +159,9 @@ def offsets(pixels: Pixels) -> np.ndarray:
     per_axis, grids = (round(count ** (1 / len(spatial))) for count in (64, 4))
     at = np.ix_(*(np.linspace(0, n - 1, per_axis * grids).astype(int) for n in spatial))
     x, y = pixels.x[at].astype(np.float64), pixels.y[at].astype(np.float64)
-    sample = np.stack([x, y, x - y]).reshape(3, *(per_axis, grids) * len(spatial), channels)
+    with np.errstate(invalid="ignore"):  # a pixel that does not count may be infinite
+        sample = np.stack([x, y, x - y])
+    sample = sample.reshape(3, *(per_axis, grids) * len(spatial), channels)
     pixel_axes = tuple(range(1, 1 + 2 * len(spatial), 2))
     least = most = sample
     if pixels.weight is not None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 AHEAD = 2
-"""So many items are read ahead."""
+"""The number of items that are read ahead."""
 _END = object()
 
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxssim import conventions
 from jaxssim._core import formulas, resampling
+from jaxssim._core.formulas import Formula
 from jaxssim._core.tapes import Task
 from jaxssim._streaming.axes import Scale, View, halving_map, whole, window_map
 from jaxssim.conventions import Convention
@@ -80,8 +81,14 @@ def scales_of_shrunk(wanted: Wanted, spatial: Shape) -> tuple[Scale, ...]:
     return (Scale((1,) * len(spatial), tuple(map(whole, spatial)), (view,)),)
 
 
-def _structural_view(  # type: ignore[no-untyped-def]
-    wanted: Wanted, spatial: Shape, names, functions, *, summed: bool = False, mapped: bool = False
+def _structural_view(
+    wanted: Wanted,
+    spatial: Shape,
+    names: Sequence[str | None],
+    functions: Sequence[Formula],
+    *,
+    summed: bool = False,
+    mapped: bool = False,
 ) -> View:
     convention = dataclasses.replace(wanted.convention, downsample=None)
     task = Task(tuple(functions), convention, len(spatial), summed, mapped)

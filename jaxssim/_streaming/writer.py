@@ -14,7 +14,7 @@ from jaxssim._streaming.axes import Ranges
 from jaxssim._streaming.blocks import Plane
 
 IN_FLIGHT = 2
-"""So many tapes are computed while the next is filled."""
+"""The number of tapes that are computed while the next is filled."""
 LEAST_STRIP = 64
 """The rest of a tape holds no strip of fewer columns of windows, whose halo would cost more than it brings."""
 

@@ -190,6 +190,7 @@ def test_a_masked_pixel_may_be_nan_and_no_pixel_may_count():
     mask = np.ones((40, 50), bool)
     mask[10:20, 5:9] = False
     holes = np.where(mask[..., None], x, np.nan)
+    holes[12, 6] = np.inf
     evaluator = Evaluator(("ssim", "mse"), data_range=255.0)
     scores = evaluator(holes, y, mask=mask)
     np.testing.assert_allclose(scores["ssim"], 1 - reference.one_minus_ssim(x, y, 255, mask=mask[..., None]), atol=2e-7)
@@ -343,6 +344,7 @@ class TestErrors:
             (lambda: Evaluator("sim"), "metrics must be some of 'ssim'"),
             (lambda: Evaluator(()), "metrics must be some of 'ssim'"),
             (lambda: Evaluator(convention="x"), "convention must be a jaxssim.Convention"),
+            (lambda: list(Evaluator().stream([(x,)])), r"pairs must yield \(x, y\) or \(x, y, mask\), got 1"),
             (lambda: Evaluator()(x, y[1:]), "x and y must have the same shape"),
             (lambda: Evaluator()(x[:9], y[:9]), "smaller than the window"),
             (lambda: Evaluator("ms_ssim")(x, y), "5 scales need at least"),
