@@ -214,6 +214,22 @@ def test_float64_is_not_rounded_to_float32(small_blocks):
         np.testing.assert_allclose(scores[name], value, rtol=1e-12)
 
 
+SETTINGS = {
+    "strict promotion": lambda: jax.numpy_dtype_promotion("strict"),
+    "rank_promotion": lambda: jax.numpy_rank_promotion("raise"),
+    "debug_nans": lambda: jax.debug_nans(True),
+    "checking_leaks": jax.checking_leaks,
+}
+
+
+@slow
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_strict_settings_of_jax(setting):
+    for dtype in ("uint8", "float16", "float32"):
+        with SETTINGS[setting]():
+            check((43, 50, 2), jnp.dtype(dtype), np.ones((43, 50), bool), data_range=255, k1=0.01)
+
+
 def test_images_far_from_zero_beside_dark_ones_on_one_tape():
     rng = np.random.default_rng(0)
     far = [(60000 + rng.integers(-3, 4, (2, 45, 60, 1))).astype(np.uint16) for _ in range(2)]
