@@ -52,7 +52,8 @@ def test_readme_code_trains_a_model():
 
 
 @pytest.mark.parametrize(
-    "page", slow_except(["conventions", "extending"], ["getting_started", "training", "conventions", "extending"])
+    "page",
+    slow_except(["conventions", "extending"], ["getting_started", "training", "conventions", "extending", "large"]),
 )
 def test_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")  # as the page on training sets it; restored afterwards
@@ -91,6 +92,14 @@ def test_shares_of_stuck_runs_on_the_page_on_training_are_those_measured():
     named = re.findall(r"\d+ of \d+", _section(page, "Training that gets stuck"))
     assert named
     assert set(named) <= set(measured.values())
+
+
+def test_figures_of_large_and_many_are_those_measured():
+    rows = _rows((ROOT / "docs/large.md").read_text())
+    results = (ROOT / f"benchmarks/results/{name}-cpu-jax0.12.md" for name in ("sizes", "large"))
+    measured = [row for path in results for row in _rows(path.read_text())]
+    assert len(rows) > 8
+    assert [row for row in rows if row not in measured] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
