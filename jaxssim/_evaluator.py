@@ -143,9 +143,11 @@ class Evaluator:
                 waiting.append(pair)
                 pair.complete()
             else:
-                writer = writers.setdefault(pair.checked.dtype, Writer(pair.checked.dtype, pair.checked.constants))
+                dtype = pair.checked.dtype
+                if dtype not in writers:
+                    writers[dtype] = Writer(dtype, pair.checked.constants)
                 for image, plane in planes:
-                    writer.write(plane, image)
+                    writers[dtype].write(plane, image)
                 pair.note_progress(progress)
             if len(waiting) > PAIRS_WAITING or sum(each.map_values for each in waiting) > MAP_VALUES_WAITING:
                 _flush(writers)

@@ -6,7 +6,7 @@ last pixel of an odd side, which counts twice when an image is halved, and a cro
 
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,10 +115,22 @@ def take(array: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
     return np.take(array, indices, axis)
 
 
-def block_mean(array: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
-    """Returns the means of blocks of pixels in float64; every axis is a multiple of its factor."""
-    for axis, factor in enumerate(factors):
+def block_mean(array: np.ndarray, factors: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Returns the means of blocks of pixels, computed in `dtype`; every axis is a multiple of its factor."""
+    for axis, factor in enumerate(factors[:-1]):
         if factor > 1:
-            parts = (array[(slice(None),) * axis + (slice(start, None, factor),)] for start in range(factor))
-            array = functools.reduce(lambda total, part: np.add(total, part, dtype=np.float64), parts) / factor
-    return array
+            array = _sums(array, axis, factor, dtype) / dtype(factor)
+    if factors[-1] == 1:
+        return array
+    *outer, length, channels = array.shape
+    means = np.empty((*outer, length // factors[-1], channels), dtype)
+    for channel in range(channels):  # whole rows at a time; NumPy would loop over the channels innermost
+        sums = _sums(array[..., channel], len(outer), factors[-1], dtype)
+        np.divide(sums, dtype(factors[-1]), out=means[..., channel])
+    return means
+
+
+def _sums(array: np.ndarray, axis: int, factor: int, dtype: Any) -> np.ndarray:
+    """Returns the sums of `factor` neighbours along an axis."""
+    parts = (array[(slice(None),) * axis + (slice(start, None, factor),)] for start in range(factor))
+    return functools.reduce(functools.partial(np.add, dtype=dtype), parts)

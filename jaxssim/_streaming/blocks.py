@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,14 +93,15 @@ def planes_of_block(
     pixels: Pixels, cuts: tuple[AxisCut, ...], scales: tuple[Scale, ...], summed: bool, dtype: np.dtype
 ) -> Iterator[Plane]:
     """Yields what each view of each scale sees of a block."""
+    means_dtype = np.float32 if _means_are_exact(pixels, scales) else np.float64
+    parameters = _parameters(pixels, dtype)  # constants near the pixels are near their means too
     for i, scale in enumerate(scales):
         bounds = [cut.pixels[i] for cut in cuts]
         if any(first == last for first, last in bounds):
             return  # no coarser scale has windows here
         if i:
             before = [cut.pixels[i - 1][0] for cut in cuts]
-            pixels = shrink(pixels, scale, bounds, before)
-        parameters = _parameters(pixels, dtype)
+            pixels = shrink(pixels, scale, bounds, before, means_dtype)
         images = _sum_and_difference(pixels, parameters, dtype) if summed or i else pixels
         for j, view in enumerate(scale.views):
             windows = tuple(cut.windows[i][j] for cut in cuts)
@@ -109,8 +110,17 @@ def planes_of_block(
                 yield Plane(view, seen, parameters, windows)
 
 
-def shrink(pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], before: Sequence[int]) -> Pixels:
-    """Returns means of blocks of pixels in float64, weighted by the mask, if any: the pixels `bounds` of a scale.
+def _means_are_exact(pixels: Pixels, scales: tuple[Scale, ...]) -> bool:
+    """Returns whether float32 holds the means of all scales, and their sums and differences, without rounding."""
+    factors = [factor for scale in scales for factor in scale.factors]
+    bits = 8 + sum(factor == 2 for factor in factors) + 1
+    return pixels.weight is None and pixels.x.dtype == np.uint8 and max(factors) <= 2 and bits <= 24
+
+
+def shrink(
+    pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], before: Sequence[int], dtype: Any
+) -> Pixels:
+    """Returns means of blocks of pixels in `dtype`, weighted by the mask, if any: the pixels `bounds` of a scale.
 
     `before` is the first pixel along each axis that `pixels` holds of the scale before.
     """
@@ -119,11 +129,11 @@ def shrink(pixels: Pixels, scale: Scale, bounds: Sequence[tuple[int, int]], befo
         indices = scale.maps[axis][first * factor : last * factor] - before[axis]
         pixels = pixels.at(indices, axis)
     if pixels.weight is None:
-        return pixels.map(lambda array: block_mean(array, scale.factors))
-    weight = block_mean(pixels.weight, scale.factors)
+        return pixels.map(lambda array: block_mean(array, scale.factors, dtype))
+    weight = block_mean(pixels.weight, scale.factors, dtype)
     divisor = np.where(weight == 0, 1, weight)
     x, y = (
-        block_mean(np.where(pixels.weight > 0, image, 0) * pixels.weight, scale.factors) / divisor
+        block_mean(np.where(pixels.weight > 0, image, 0) * pixels.weight, scale.factors, dtype) / divisor
         for image in (pixels.x, pixels.y)
     )
     return Pixels(x, y, weight)
@@ -143,10 +153,12 @@ def _parameters(pixels: Pixels, dtype: np.dtype) -> np.ndarray:
 
 
 def _sum_and_difference(pixels: Pixels, parameters: np.ndarray, dtype: np.dtype) -> Pixels:
-    """Returns x + y and x - y less their offsets, computed in float64."""
-    *_, offset_u, offset_v = parameters.astype(np.float64)
-    u, v = pixels.x + pixels.y - offset_u, pixels.x - pixels.y - offset_v
-    return Pixels(u.astype(dtype), v.astype(dtype), pixels.weight)
+    """Returns x + y and x - y less their offsets, computed in the type of the means, which is exact or float64."""
+    *_, offset_u, offset_v = parameters.astype(pixels.x.dtype)
+    u, v = pixels.x + pixels.y, pixels.x - pixels.y
+    u -= offset_u
+    v -= offset_v
+    return Pixels(u.astype(dtype, copy=False), v.astype(dtype, copy=False), pixels.weight)
 
 
 def offsets(pixels: Pixels) -> np.ndarray:

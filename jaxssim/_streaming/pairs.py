@@ -64,11 +64,13 @@ class Pair:
         return out
 
     def _image(self, index: Shape) -> Image:
+        target, has_channels = self.map, self.checked.has_channels  # a closure over `self` would be a cycle
+
         def keep(windows: Ranges, values: np.ndarray) -> None:
             slices = (slice(first, last) for first, last in windows)
-            self.map[(*index, *slices)] = values if self.checked.has_channels else values[..., 0]
+            target[(*index, *slices)] = values if has_channels else values[..., 0]
 
-        return Image(1 / self.checked.data_ranges[index], None if self.map is None else keep)
+        return Image(1 / self.checked.data_ranges[index], None if target is None else keep)
 
     @functools.cached_property
     def count_of_blocks(self) -> int:

@@ -24,7 +24,8 @@ def shrunk(
     for bounds in shrunk_blocks(sources, spatial, rule):
         maps = (axis_map[i * factor : j * factor] for axis_map, (i, j) in zip(scale.maps, bounds, strict=True))
         ranges = tuple((int(axis_map.min()), int(axis_map.max()) + 1) for axis_map in maps)
-        part = shrink(read(sources, index, ranges, largest_weight, dtype), scale, bounds, [i for i, _ in ranges])
+        pixels = read(sources, index, ranges, largest_weight, dtype)
+        part = shrink(pixels, scale, bounds, [first for first, _ in ranges], np.float64)
         for array, values in zip(image, part, strict=True):
             if array is not None:
                 array[tuple(slice(i, j) for i, j in bounds)] = values
