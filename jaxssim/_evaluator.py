@@ -33,8 +33,8 @@ class Evaluator:
 
     The values are those of `ssim`, `ms_ssim`, `mse`, `mae`, `psnr` and `ssim_map` for each pair alone: within 2e-7 of
     float64, maps within 2e-6. The images are cut into strips, which lie side by side in arrays of one shape. So a new
-    size does not compile, and the memory needed depends on neither the size nor the number of the images. Reading the
-    next images overlaps with the computation.
+    size does not compile, and the memory needed, maps apart, depends on neither the size nor the number of the images.
+    Reading the next images overlaps with the computation.
 
     x and y are arrays, or whatever has a shape, a type of NumPy and slices: `np.memmap`, `h5py.Dataset`, `zarr.Array`.
     These are read in blocks of some megabytes, in a thread.
@@ -117,6 +117,8 @@ class Evaluator:
             ValueError: As the functions of these names; also if a pixel that counts is NaN or infinite, if a slice of
                 `x`, `y` or `mask` is short or of another type, or if the shape of one of them changes.
         """
+        if out is not None and not self._wanted.mapped:
+            raise ValueError(f'out receives a map, but metrics are {self._wanted.metrics}; pass "ssim_map" among them')
         (scores,) = self._scores([(x, y, mask)], out, progress)
         return scores
 

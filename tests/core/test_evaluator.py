@@ -368,6 +368,7 @@ class TestErrors:
             (lambda: Evaluator()(x, y, mask=x[1:, :, 0]), "mask has shape"),
             (lambda: Evaluator("mse")(x, y, mask=-1.0 * x), "weights of at least 0"),
             (lambda: Evaluator(convention=conventions.SKIMAGE)(x, y, mask=x), "sample covariance"),
+            (lambda: Evaluator()(x, y, out=np.empty((10, 10, 3))), 'pass "ssim_map" among them'),
             (lambda: Evaluator("ssim_map")(x, y, out=np.empty((20, 20, 3))), r"the map's shape \(10, 10, 3\)"),
         ):
             with pytest.raises(ValueError, match=message):
