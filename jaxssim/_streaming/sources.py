@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxssim._arrays import MORE_THAN_NUMBERS, as_array
-from jaxssim._layout import Layout, split_shape
+from jaxssim._layout import Layout
 from jaxssim._streaming.axes import Ranges
 
 
@@ -94,12 +94,6 @@ def mask_layout(mask: Any, shape: tuple[int, ...], layout: Layout) -> Layout:
     """Returns the order of the axes of a mask for images of a shape."""
     has_channels = layout.channel_axis is not None and len(mask.shape) == len(shape)
     return layout if has_channels else layout._replace(channel_axis=None)
-
-
-def image_indices(shape: tuple[int, ...], layout: Layout) -> list[tuple[int, ...]]:
-    """Returns the position of each image in its batch."""
-    batch, _ = split_shape(shape, layout)
-    return list(np.ndindex(*batch))
 
 
 def _slices_lazily(value: Any) -> bool:
