@@ -6,6 +6,7 @@ package do.
 
 from jaxssim import conventions, metrics, sharded
 from jaxssim._cw_ssim import cw_ssim, cw_ssim_loss
+from jaxssim._evaluator import Evaluator
 from jaxssim._maps import Components, ssim_and_map, ssim_components, ssim_map
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_loss
 from jaxssim._ms_ssim_l1 import ms_ssim_l1_loss
@@ -21,6 +22,7 @@ __all__ = [
     "MS_SSIM_WEIGHTS",
     "Components",
     "Convention",
+    "Evaluator",
     "Gaussian",
     "Pyramid",
     "Uniform",

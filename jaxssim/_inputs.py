@@ -18,6 +18,7 @@ from jaxssim.conventions import Convention
 Reduction = Literal["mean", "none"]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+WEIGHTS_NOT_VALID = "mask must hold weights of at least 0, all finite; got a negative, infinite or NaN weight"
 
 
 def prepare(
@@ -40,13 +41,19 @@ def prepare(
     batch, spatial = split_shape(x.shape, layout)
     spatial = spatial if whole is None else whole
     _check_window_fits(downsampled_shape(spatial, convention.downsample), convention)
-    if mask is not None and convention.covariance == "sample":
+    if mask is not None:
+        check_masked_convention(convention)
+    data_range, mask = check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout)
+    return CheckedInputs(x, y, data_range, mask, _check_constants(k1, k2, convention, statistics_dtype(x, y)))
+
+
+def check_masked_convention(convention: Convention) -> None:
+    """Raises a ValueError for a convention that has no meaning under a mask."""
+    if convention.covariance == "sample":
         raise ValueError(
             "mask cannot be combined with sample covariance: a window under a mask has no fixed number of pixels; "
             'pass dataclasses.replace(convention, covariance="population")'
         )
-    data_range, mask = check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout)
-    return CheckedInputs(x, y, data_range, mask, _check_constants(k1, k2, convention, statistics_dtype(x, y)))
 
 
 def check_images(x: Any, y: Any, layout: Layout) -> tuple[Any, Any]:
@@ -221,6 +228,14 @@ def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
     if mask is None:
         return None
     mask = as_array("mask", mask)
+    check_mask_layout(mask, shape, layout)
+    if is_concrete(mask) and not np.all((np.asarray(mask) >= 0) & np.isfinite(np.asarray(mask, np.float64))):
+        raise ValueError(WEIGHTS_NOT_VALID)
+    return mask
+
+
+def check_mask_layout(mask: Any, shape: Shape, layout: Layout) -> None:
+    """Raises a ValueError for a mask of a shape or type that images of `shape` cannot have."""
     batch, spatial = split_shape(shape, layout._replace(crop_border=0))
     one_channel = (
         shape
@@ -234,9 +249,6 @@ def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
         )
     if not (mask.dtype == bool or jnp.issubdtype(mask.dtype, np.integer) or str(mask.dtype) in FLOATS):
         raise ValueError(f"mask must be bool or hold weights, integer or floating, got {mask.dtype}")
-    if is_concrete(mask) and not np.all((np.asarray(mask) >= 0) & np.isfinite(np.asarray(mask, np.float64))):
-        raise ValueError("mask must hold weights of at least 0, all finite; got a negative, infinite or NaN weight")
-    return mask
 
 
 def _check_constants(k1: Any, k2: Any, convention: Convention, dtype: np.dtype) -> Constants | None:

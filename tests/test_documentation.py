@@ -52,7 +52,8 @@ def test_readme_code_trains_a_model():
 
 
 @pytest.mark.parametrize(
-    "page", slow_except(["conventions", "extending"], ["getting_started", "training", "conventions", "extending"])
+    "page",
+    slow_except(["conventions", "extending"], ["getting_started", "training", "conventions", "extending", "large"]),
 )
 def test_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")  # as the page on training sets it; restored afterwards
@@ -81,6 +82,24 @@ def test_speed_in_readme_is_that_measured():
     measured = [row[:3] + row[4:] for row in _rows(summary)]  # without the limit of the processor
     assert len(rows) > 4
     assert [row for row in rows[2:] if row not in measured] == []
+
+
+def test_shares_of_stuck_runs_on_the_page_on_training_are_those_measured():
+    page = ROOT / "docs/training.md"
+    rows = _rows((ROOT / "benchmarks/results/stuck-runs-cpu-jax0.10.md").read_text().split("\n## ")[1])
+    measured = {row[0]: row[1] for row in rows[2:]}
+    assert measured["k1 and k2 from 1, warm-up over a third"].startswith("0 of ")
+    named = re.findall(r"\d+ of \d+", _section(page, "Training that gets stuck"))
+    assert named
+    assert set(named) <= set(measured.values())
+
+
+def test_figures_of_large_and_many_are_those_measured():
+    rows = _rows((ROOT / "docs/large.md").read_text())
+    results = (ROOT / f"benchmarks/results/{name}-cpu-jax0.12.md" for name in ("sizes", "large"))
+    measured = [row for path in results for row in _rows(path.read_text())]
+    assert len(rows) > 8
+    assert [row for row in rows if row not in measured] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,7 +7,6 @@ study that was stopped.
 import dataclasses
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import tyro
@@ -35,7 +34,7 @@ class Study:
 
     data: Path | None = None
     """The images, as for `python -m examples.autoencoder`. Default: the photographs that ship with scikit-image."""
-    losses: tuple[LossName, ...] = get_args(LossName)
+    losses: tuple[LossName, ...] = ("mse", "l1", "ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1")
     """The losses to compare."""
     bottlenecks: tuple[int, ...] = (3, 6, 12)
     """The lengths of the code of a block of 8x8 pixels, which has 192 values."""
@@ -96,11 +95,11 @@ def main(study: Study) -> None:
 
 
 def trained_networks(config: Config, with_pca: bool, console: Console) -> dict[str, Network]:
-    """Trains a run, or loads it where it has finished; returns its network by the loss, and PCA where asked for."""
+    """Trains a run, or loads it where it has finished; returns its network by its loss, after PCA where asked for."""
     with stoppable(config.folder, console):
         run = train(config, Console(quiet=True))
-    networks: dict[str, Network] = {config.loss: run.model}
-    return networks | {PCA: run.pca} if with_pca else networks
+    networks: dict[str, Network] = {PCA: run.pca} if with_pca else {}
+    return networks | {config.loss: run.model}
 
 
 def measured_patches(config: Config) -> np.ndarray:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from examples.autoencoder.measures import LOWER_IS_BETTER, MEASURES
 
-PCA = "(PCA)"  # in the place of a loss
+PCA = "PCA"  # in the place of a loss
 
 
 class Result(NamedTuple):

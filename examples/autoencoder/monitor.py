@@ -13,10 +13,13 @@ from examples.autoencoder.checkpoints import History
 from examples.autoencoder.config import Config
 from examples.autoencoder.display import Display
 from examples.autoencoder.timing import UNTIMED_STEPS, Timer
+from examples.progress import say
 from examples.saving import plain_path
+from examples.stuck import WHAT, Watch
 
 IMAGES_SHOWN = 8  # test patches in TensorBoard
 TRACED_STEPS = 10
+ADVICE = "Under another --name, try a lower --learning-rate, a lower --clip, or --loss dssim-l1 or mse."
 
 
 class Monitor:
@@ -33,6 +36,8 @@ class Monitor:
             str(config.folder / "tensorboard"), purge_step=self.resumed + 1, write_to_disk=self.is_first_process
         )
         self.display = Display(config, console, history, self.timer)
+        self.console = console
+        self.watch = Watch(config.steps)
         if self.is_first_process:
             write_atomically(config.folder / "config.json", config.to_json())
 
@@ -54,6 +59,7 @@ class Monitor:
         """Records the evaluation at the end of the history, and test patches above their reconstructions."""
         record = history[-1]
         self.display.evaluation(record)
+        self.tell_failure(int(record["step"]), patches, reconstructed)
         if not self.is_first_process:
             return
         step, timing = int(record["step"]), self.timer.summary()
@@ -67,6 +73,12 @@ class Monitor:
         metrics = {f"test_{name}": record[name] for name in ("ssim", "psnr", "mse")}
         metrics["images_per_second"] = timing["images_per_second"]
         write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2))
+
+    def tell_failure(self, step: int, patches: np.ndarray, reconstructed: np.ndarray) -> None:
+        """Says in a line what to do where the run is stuck or has diverged."""
+        told = self.watch.tells(step, patches, reconstructed)
+        if told != "healthy":
+            say(self.console, f"step {step}: {WHAT[told]}. {ADVICE}", style="yellow")
 
     def close(self) -> None:
         """Ends the trace, the display and the log."""

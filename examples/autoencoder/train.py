@@ -133,6 +133,6 @@ class Training:
             if not math.isfinite(value):
                 raise SystemExit(
                     f"the {name} is {value} at step {step}; last good checkpoint: {self.checkpoints.latest()}. Under "
-                    "another --name, try --clip 1, a lower --learning-rate or --dtype float32, and look for NaN in the "
+                    "another --name, try a lower --learning-rate or --dtype float32, and look for NaN in the "
                     "data."
                 )

@@ -9,15 +9,26 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from examples.defect_segmentation.config import Config
+from examples.defect_segmentation.config import Config, Texture
 from examples.defect_segmentation.model import WINDOW
 from examples.defect_segmentation.painting import DEFECTS, paint
 from examples.defect_segmentation.picture_files import read_folder
+from examples.defect_segmentation.textures import GENERATORS
 from jaxssim._pictures import SUFFIXES, Report, Unreadable, read, show_name, to_grey
 
-TEXTURES = ("brick", "grass", "gravel")
-TRAINING_COLUMNS = 320  # of a texture's 512 columns; the columns to their right are not used for training
+# The texture of which the defect "patch" is made.
+PATCHES: dict[Texture, Texture] = {
+    "cloth": "mat",
+    "mat": "cloth",
+    "brick": "grass",
+    "grass": "gravel",
+    "gravel": "brick",
+}
+SIDE = 256  # pixels of each side of a generated picture
+TRAINING_PICTURES, VALIDATION_PICTURES = 40, 4  # of a generated texture
+TRAINING_COLUMNS = 320  # of a photograph's 512 columns; the columns to their right are not used for training
 TEST_SIDE = 160  # pixels of each side of a test picture of a texture
+GOOD = "good"  # stands for the test pictures without a defect, as in MVTec AD
 
 
 class TestPicture(NamedTuple):
@@ -39,10 +50,10 @@ class Material(NamedTuple):
 
 
 def load_materials(config: Config) -> list[Material]:
-    """Loads the textures of scikit-image, the categories of MVTec AD or the folder of good pictures."""
+    """Loads the textures, the categories of MVTec AD or the folder of good pictures."""
     folder = config.data
     if folder is None:
-        return [load_texture(name, config) for name in TEXTURES]
+        return [load_texture(name, config) for name in dict.fromkeys(config.textures)]
     if not folder.is_dir():
         raise SystemExit(
             f"--data {show_name(folder)} is not a folder; pass a category of MVTec AD or a folder of good pictures"
@@ -51,14 +62,26 @@ def load_materials(config: Config) -> list[Material]:
     return [load_category(path, config) for path in categories] or [load_good_pictures(folder, config)]
 
 
-def load_texture(name: str, config: Config) -> Material:
-    """Divides a texture of scikit-image: left part for training, upper right for validation, lower right for tests."""
-    index = TEXTURES.index(name)
-    rng = np.random.default_rng((config.seed, index))
-    texture, other = (getattr(data, TEXTURES[i % len(TEXTURES)])() for i in (index, index + 1))
-    upper, lower = np.split(texture[:, TRAINING_COLUMNS:], 2)
-    backgrounds = [random_crop(lower, TEST_SIDE, rng) for _ in range(config.painted)]
-    return Material(name, [texture[:, :TRAINING_COLUMNS]], [upper], paint_all(backgrounds, other, rng), Report())
+def load_texture(name: Texture, config: Config) -> Material:
+    """Generates a texture, or divides a photograph of one, and paints defects on its test pictures."""
+    rng = np.random.default_rng((config.seed, [*PATCHES].index(name)))
+    if name in GENERATORS:
+        training, validation = (
+            [GENERATORS[name](SIDE, rng) for _ in range(count)] for count in (TRAINING_PICTURES, VALIDATION_PICTURES)
+        )
+        backgrounds = [GENERATORS[name](TEST_SIDE, rng) for _ in range(config.painted)]
+    else:
+        training, validation, lower = divide(getattr(data, name)())
+        backgrounds = [random_crop(lower, TEST_SIDE, rng) for _ in range(config.painted)]
+    other = PATCHES[name]
+    patches = GENERATORS[other](SIDE, rng) if other in GENERATORS else getattr(data, other)()
+    return Material(name, training, validation, paint_all(backgrounds, patches, rng), Report())
+
+
+def divide(photograph: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Divides a photograph: left part for training, upper right part for validation, lower right part for tests."""
+    upper, lower = np.split(photograph[:, TRAINING_COLUMNS:], 2)
+    return [photograph[:, :TRAINING_COLUMNS]], [upper], lower
 
 
 def load_category(folder: Path, config: Config) -> Material:
@@ -80,7 +103,7 @@ def load_category(folder: Path, config: Config) -> Material:
 def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Reads the mask of test/DEFECT/NAME.png, ground_truth/DEFECT/NAME_mask.png; a good picture has an empty mask."""
     defect = path.parent.name
-    if defect == "good":
+    if defect == GOOD:
         return np.zeros(shape, bool)
     mask = path.parents[2] / "ground_truth" / defect / f"{path.stem}_mask.png"
     names = f"{show_name(path)} has no mask: {show_name(mask)}"
@@ -126,8 +149,11 @@ def describe(report: Report) -> str:
 
 
 def paint_all(backgrounds: Sequence[np.ndarray], other: np.ndarray, rng: np.random.Generator) -> list[TestPicture]:
-    """Paints every kind of defect on every background."""
-    return [TestPicture(defect, *paint(defect, picture, other, rng)) for defect in DEFECTS for picture in backgrounds]
+    """Paints every kind of defect on every background; the backgrounds themselves follow as good pictures."""
+    painted = [
+        TestPicture(defect, *paint(defect, picture, other, rng)) for defect in DEFECTS for picture in backgrounds
+    ]
+    return painted + [TestPicture(GOOD, picture, np.zeros(picture.shape, bool)) for picture in backgrounds]
 
 
 def random_crop(picture: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,14 +10,14 @@ from sklearn.metrics import roc_curve
 from examples.defect_segmentation.config import LOSSES, Loss
 from examples.defect_segmentation.data import Material, TestPicture
 from examples.defect_segmentation.maps import Inspection
-from examples.defect_segmentation.report import ALL_DEFECTS, pixels
+from examples.defect_segmentation.scores import ALL_DEFECTS, pixels
 from examples.progress import one_line
 
 Curve = tuple[np.ndarray, np.ndarray]  # false and true positive rates
 
 
 def draw_material(material: Material, inspections: dict[Loss, list[Inspection]], path: Path) -> None:
-    """Draws the first picture of each defect with every network's reconstruction and residual, and the mask."""
+    """Draws the first picture of each defect, every network's reconstruction and own residual map, and the mask."""
     defects = [test.defect for test in material.tests]
     rows = {defect: defects.index(defect) for defect in dict.fromkeys(defects)}
     columns = 2 + 2 * len(inspections)
@@ -30,19 +30,19 @@ def draw_material(material: Material, inspections: dict[Loss, list[Inspection]],
     ]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=9, parse_math=False)
-    brightest = {loss: np.median([one.residual.max() for one in each]) for loss, each in inspections.items()}
+    brightest = {loss: np.median([one.residuals[loss].max() for one in each]) for loss, each in inspections.items()}
     for axes, (defect, index) in zip(grid, rows.items(), strict=True):
         axes[0].set_ylabel(one_line(defect).plain, parse_math=False)
         axes[0].imshow(material.tests[index].pixels, cmap="gray", vmin=0, vmax=255)
         for column, (loss, each) in enumerate(inspections.items()):
             axes[1 + 2 * column].imshow(each[index].reconstruction, cmap="gray", vmin=0, vmax=1)
-            axes[2 + 2 * column].imshow(each[index].residual, cmap="magma", vmin=0, vmax=brightest[loss])
+            axes[2 + 2 * column].imshow(each[index].residuals[loss], cmap="magma", vmin=0, vmax=brightest[loss])
         axes[-1].imshow(material.tests[index].mask, cmap="gray", vmin=0, vmax=1)
     figure.savefig(path, dpi=100)
 
 
 def draw_roc_curves(curves: dict[str, dict[Loss, Curve]], path: Path) -> None:
-    """Draws the ROC curves of all networks of each material."""
+    """Draws the ROC curves of all networks of each material, by their own residual maps."""
     figure = Figure(figsize=(3.4 * len(curves), 3.6), layout="constrained")
     for axes, (material, by_loss) in zip(
         figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
@@ -56,8 +56,8 @@ def draw_roc_curves(curves: dict[str, dict[Loss, Curve]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def roc_points(tests: Sequence[TestPicture], inspections: Sequence[Inspection]) -> Curve:
-    """Returns the ROC curve of all test pictures at 500 false positive rates."""
-    false_positives, true_positives, _ = roc_curve(*pixels(tests, inspections, ALL_DEFECTS))
+def roc_points(tests: Sequence[TestPicture], maps: Sequence[np.ndarray]) -> Curve:
+    """Returns the ROC curve of the residual maps of all test pictures at 500 false positive rates."""
+    false_positives, true_positives, _ = roc_curve(*pixels(tests, maps, ALL_DEFECTS))
     rates = np.linspace(0, 1, 500)
     return rates, np.interp(rates, false_positives, true_positives)

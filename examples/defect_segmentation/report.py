@@ -1,133 +1,91 @@
-"""Scores of the detectors: computed for each defect, written as JSON and Markdown, and printed as a table."""
+"""The report of a run: its scores as JSON and as tables, in Markdown and for printing."""
 
 import json
 import platform
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from rich import box
 from rich.table import Table
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from examples.defect_segmentation.config import LOSSES, Config, Loss
-from examples.defect_segmentation.data import Material, TestPicture
-from examples.defect_segmentation.maps import Inspection
+import jaxssim
+from examples.defect_segmentation.config import LOSSES, Config
+from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
 from examples.progress import one_line
 
-ALL_DEFECTS = "all"  # stands for the pixels of all test pictures together
-
-
-class Score(NamedTuple):
-    """How well one network detects one kind of defect, by the pixels of the pictures that have it."""
-
-    material: str
-    defect: str
-    loss: Loss
-    seed: int
-    prevalence: float  # the fraction of defective pixels; the PR-AUC of a random map
-    roc_auc: float
-    pr_auc: float  # the average precision
-    recall: float  # the fraction of defective pixels above the threshold
-    false_positive_rate: float  # the fraction of other pixels above the threshold
-
-
+NAMES = ("", "defect", "network", "map")
 COLUMNS = {
     "prevalence": "prevalence",
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
+    "pro": "PRO",
+    "image_roc_auc": "image ROC-AUC",
     "recall": "recall",
     "false_positive_rate": "FPR",
 }
 
 
-def defects(tests: Sequence[TestPicture]) -> list[str]:
-    """Returns the kinds of defects in order of appearance, then `ALL_DEFECTS`; nothing if no picture has a defect."""
-    kinds = [*dict.fromkeys(test.defect for test in tests if test.mask.any())]
-    return [*kinds, ALL_DEFECTS] if kinds else []
+def write_scores(scores: Sequence[Score], config: Config) -> Table:
+    """Writes scores.json and results.md to the folder of the run; returns a table of all defects for printing."""
+    (config.folder / "scores.json").write_text(json.dumps([score._asdict() for score in scores], indent=1) + "\n")
+    together = [score for score in scores if score.defect == ALL_DEFECTS]
+    settings, legend = describe_run(config), describe_columns(config)
+    parts = (settings, "All defects:", to_markdown(together), legend, "Each defect:", to_markdown(scores))
+    (config.folder / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    table = Table(box=box.SIMPLE, title="test pictures", caption=f"{settings}\n{legend}")
+    for header in (*NAMES, *COLUMNS.values()):
+        table.add_column(header, no_wrap=header not in NAMES[:2], overflow="fold")
+    for row in table_rows(together):
+        table.add_row(*map(one_line, row))
+    return table
 
 
-def pixels(
-    tests: Sequence[TestPicture], inspections: Sequence[Inspection], defect: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mask and the residual of every pixel of the pictures that have a defect."""
-    masks, residuals = [], []
-    for test, inspection in zip(tests, inspections, strict=True):
-        if defect in (test.defect, ALL_DEFECTS):
-            masks.append(test.mask.ravel())
-            residuals.append(inspection.residual.ravel())
-    return np.concatenate(masks), np.concatenate(residuals)
-
-
-def score(
-    material: Material, inspections: Sequence[Inspection], threshold: float, loss: Loss, seed: int
-) -> list[Score]:
-    """Returns a score for each kind of defect and one for all together."""
-    scores = []
-    for defect in defects(material.tests):
-        mask, residual = pixels(material.tests, inspections, defect)
-        marked = residual > threshold
-        values = (
-            mask.mean(),
-            roc_auc_score(mask, residual),
-            average_precision_score(mask, residual),
-            marked[mask].mean(),
-            marked[~mask].mean(),
-        )
-        scores.append(Score(material.name, defect, loss, seed, *map(float, values)))
-    return scores
+def to_markdown(scores: Sequence[Score]) -> str:
+    """Returns a table of scores in Markdown."""
+    header, alignment = [*NAMES, *COLUMNS.values()], [*["---"] * len(NAMES), *["--:"] * len(COLUMNS)]
+    rows = [[one_line(cell).plain.replace("|", "\\|") for cell in row] for row in table_rows(scores)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, alignment, *rows))
 
 
 def table_rows(scores: Sequence[Score]) -> list[list[str]]:
-    """Returns the rows of the table: one per material, defect and loss; mean and standard deviation over the seeds."""
-    rows = []
+    """Returns a row for each material, defect, network and map: mean and standard deviation over the seeds."""
+    groups: dict[tuple[str, ...], list[Score]] = {}
     for material, defect in dict.fromkeys((score.material, score.defect) for score in scores):
-        for loss, title in LOSSES.items():
-            seeds = [
-                score for score in scores if (score.material, score.defect, score.loss) == (material, defect, loss)
-            ]
-            cells = (mean_and_deviation([getattr(score, field) for score in seeds]) for field in COLUMNS)
-            rows.append([material, defect, title, *cells])
-    return rows
+        for score in scores:
+            if (score.material, score.defect) == (material, defect):
+                groups.setdefault((material, defect, LOSSES[score.loss], score.residual), []).append(score)
+    return [
+        [*names, *(mean_and_deviation([getattr(score, field) for score in group]) for field in COLUMNS)]
+        for names, group in groups.items()
+    ]
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """Formats the mean of values, and their standard deviation if there are several."""
-    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
-
-
-def write_scores(scores: Sequence[Score], config: Config) -> Table:
-    """Writes scores.json and results.md to the folder of the run; returns the table of results.md for printing."""
-    (config.folder / "scores.json").write_text(json.dumps([score._asdict() for score in scores], indent=1) + "\n")
-    headers, rows = ["", "defect", "network", *COLUMNS.values()], table_rows(scores)
-    alignment = [*["---"] * 3, *["--:"] * len(COLUMNS)]
-    shown = [[one_line(cell).plain.replace("|", "\\|") for cell in row] for row in rows]
-    markdown = "\n".join("| " + " | ".join(cells) + " |" for cells in (headers, alignment, *shown))
-    settings, legend = describe_run(config), describe_columns(config)
-    (config.folder / "results.md").write_text(f"{settings}\n\n{markdown}\n\n{legend}\n", encoding="utf-8")
-    table = Table(box=box.SIMPLE, title="pixels of test pictures", caption=f"{settings}\n{legend}")
-    for header in headers:
-        table.add_column(header, no_wrap=header in COLUMNS.values(), overflow="fold")
-    for row in rows:
-        table.add_row(*map(one_line, row))
-    return table
+def mean_and_deviation(values: Sequence[float | None]) -> str:
+    """Formats the mean of values, and their standard deviation if there are several; a dash where one is missing."""
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(values):
+        return "-"
+    return f"{np.mean(numbers):.3f}" + (f" ± {np.std(numbers, ddof=1):.3f}" if len(numbers) > 1 else "")
 
 
 def describe_run(config: Config) -> str:
     """Returns a sentence of the versions and options behind the scores."""
     last = config.seed + config.seeds - 1
     return (
-        f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {config.steps} steps "
-        f"of {config.batch_size} crops, bottleneck {config.bottleneck}, stride {config.stride}; seeds {config.seed} to "
-        f"{last}{' (mean ± standard deviation)' if config.seeds > 1 else ''}."
+        f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}, jaxssim "
+        f"{jaxssim.__version__}; {config.steps} steps of {config.batch_size} crops, learning rate "
+        f"{config.learning_rate:g}, clip {config.clip}, bottleneck {config.bottleneck}, stride {config.stride}; seeds "
+        f"{config.seed} to {last}{' (mean ± standard deviation)' if config.seeds > 1 else ''}."
     )
 
 
 def describe_columns(config: Config) -> str:
-    """Returns the legend of the table."""
+    """Returns the legend of the tables."""
     return (
-        "prevalence: the fraction of defective pixels, which is the PR-AUC of a random map. recall, FPR: the fractions "
-        "of the defective and of the other pixels above the threshold. The threshold is the residual that "
-        f"{config.false_positives:.3g} of the pixels of other, good pictures exceed."
+        "prevalence: the fraction of defective pixels, which is the PR-AUC of a random map. PRO: the mean overlap with "
+        f"a defective region, averaged over false positive rates up to {LARGEST_RATE}. image ROC-AUC: that of pictures "
+        f"with the defect among good pictures, by the residual that {1 - QUANTILE:.2g} of a picture's pixels exceed. "
+        "recall, FPR: the fractions of the defective and of the other pixels above the threshold. The threshold is the "
+        f"residual that {config.false_positives:.3g} of the pixels of other, good pictures exceed."
     )

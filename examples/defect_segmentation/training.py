@@ -1,4 +1,4 @@
-"""Training of a network: Adam with weight decay, a linear warm-up and a half cosine."""
+"""Training of a network: Adam with weight decay and clipped gradients, a linear warm-up and a half cosine."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -12,14 +12,14 @@ from rich.progress import Progress
 
 from examples.defect_segmentation.config import Config, Loss
 from examples.defect_segmentation.data import training_batches
-from examples.defect_segmentation.maps import training_loss
 from examples.defect_segmentation.model import Autoencoder
+from examples.defect_segmentation.residuals import training_loss
 
 
 def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str, progress: Progress) -> Autoencoder:
     """Returns a network that is trained to reconstruct crops of good pictures."""
     model = Autoencoder(config.bottleneck, nnx.Rngs(config.seed))
-    optimizer = nnx.Optimizer(model, make_optimizer(config.learning_rate, config.steps), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, make_optimizer(config.learning_rate, config.steps, config.clip), wrt=nnx.Param)
     batches = training_batches(pictures, config)
     task = progress.add_task(title, total=config.steps, loss=np.nan)
     for _ in range(config.steps):
@@ -29,11 +29,12 @@ def train(pictures: Sequence[np.ndarray], loss: Loss, config: Config, title: str
 
 
 @cache  # `train_step` would compile again for an equal but different optimizer
-def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """Returns Adam with the paper's weight decay and a learning rate that peaks at `learning_rate`."""
+def make_optimizer(learning_rate: float, steps: int, clip: float | None) -> optax.GradientTransformation:
+    """Returns Adam with the paper's weight decay, and a learning rate that peaks at `learning_rate`."""
     warm_up = min(50, max(1, steps // 10))
     schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warm_up, max(2, steps))
-    return optax.adamw(schedule, weight_decay=1e-5)
+    clipping = optax.identity() if clip is None else optax.clip_by_global_norm(clip)
+    return optax.chain(clipping, optax.adamw(schedule, weight_decay=1e-5))
 
 
 @partial(nnx.jit, static_argnames="loss")

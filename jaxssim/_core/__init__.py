@@ -3,6 +3,7 @@
 Each module imports only modules below it and `jaxssim.conventions`. The way of a value runs from the
 bottom of this list to the top, from `images` to `averaging`:
 
+    tapes         sums over strips of images of any size, in arrays of one shape
     averaging     means over all windows, and their gradients, tile by tile on CPU
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window

@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 def downsampled_shape(spatial: Shape, rule: Downsample | None) -> Shape:
     """Returns the spatial shape of an image after `downsample`."""
-    factor = _downsample_factor(spatial, rule)
+    factor = downsample_factor(spatial, rule)
     return tuple(n // factor if rule == "pool" else -(-n // factor) for n in spatial)
 
 
@@ -28,7 +28,7 @@ def downsample_pair(pair: Pair, rule: Downsample | None, spatial_ndim: int) -> P
 def downsample(image: CentredImage, rule: Downsample | None, spatial_ndim: int) -> CentredImage:
     """Returns an image shrunk to about 256 pixels on its shorter side, by the rule of a convention."""
     spatial = image.centred.shape[-1 - spatial_ndim : -1]
-    factor = _downsample_factor(spatial, rule)
+    factor = downsample_factor(spatial, rule)
     if rule == "pool":
         return block_mean(crop(image, tuple((0, n % factor) for n in spatial)), (factor,) * spatial_ndim, 0)
     return block_mean(image, (factor,) * spatial_ndim, (factor - 1) // 2)
@@ -83,7 +83,7 @@ def radii(taps: Taps) -> tuple[int, ...]:
     return tuple(len(axis_taps) // 2 for axis_taps in taps)
 
 
-def _downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
+def downsample_factor(spatial: Shape, rule: Downsample | None) -> int:
     """Returns shorter side / 256, rounded half to even ("pool") or half up ("wang"); at least 1."""
     if rule is None:
         return 1

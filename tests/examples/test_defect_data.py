@@ -3,18 +3,20 @@
 import numpy as np
 import pytest
 
-for name in ("flax", "grain", "skimage"):
+for name in ("flax", "grain", "scipy", "skimage", "sklearn"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
 from skimage import data as skimage_data
 from textures import wave, write
 
-from examples.defect_segmentation import data, painting
+from examples.defect_segmentation import data, painting, textures
 from examples.defect_segmentation.config import Config
 from examples.defect_segmentation.picture_files import read_grey
-from examples.defect_segmentation.report import defects
+from examples.defect_segmentation.scores import defects
 from jaxssim._pictures import Report, Unreadable
+
+PHOTOGRAPHS = ("brick", "grass", "gravel")
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def mvtec(tmp_path):
 
 
 @pytest.mark.parametrize("defect", painting.DEFECTS)
-@pytest.mark.parametrize("texture", data.TEXTURES)
+@pytest.mark.parametrize("texture", PHOTOGRAPHS)
 def test_a_painted_defect_changes_pixels_inside_its_mask_only(texture, defect):
     pixels, changed_inside = getattr(skimage_data, texture)(), []
     for seed in range(16):
@@ -89,7 +91,7 @@ def test_a_window_larger_than_the_texture_repeats_it():
 # Materials.
 
 
-@pytest.mark.parametrize("texture", data.TEXTURES)
+@pytest.mark.parametrize("texture", PHOTOGRAPHS)
 def test_training_validation_and_test_pixels_of_a_texture_are_disjoint(texture, monkeypatch):
     """Each pixel of the texture is a number of its own, so that numbers tell which pixels a part holds."""
     rows, columns = np.mgrid[:512, :512]
@@ -105,16 +107,45 @@ def test_training_validation_and_test_pixels_of_a_texture_are_disjoint(texture, 
     assert training.isdisjoint(validation)
     assert training.isdisjoint(tests)
     assert validation.isdisjoint(tests)
-    assert [test.defect for test in material.tests[::30]] == list(painting.DEFECTS)
+    assert [test.defect for test in material.tests[::30]] == [*painting.DEFECTS, "good"]
 
 
-def test_the_default_is_three_textures_whose_tests_depend_on_the_seed():
-    default = data.load_materials(Config(painted=2))
-    assert [material.name for material in default] == ["brick", "grass", "gravel"]
-    again, other = (data.load_materials(Config(painted=2, seed=seed))[1] for seed in (0, 1))
-    for test, same in zip(default[1].tests, again.tests, strict=True):
-        np.testing.assert_array_equal(test.pixels, same.pixels)
-    assert any((test.pixels != changed.pixels).any() for test, changed in zip(again.tests, other.tests, strict=True))
+def test_the_tests_of_a_texture_depend_on_the_seed():
+    for texture in ("grass", "cloth"):
+        first, again, other = (data.load_texture(texture, Config(painted=2, seed=seed)).tests for seed in (0, 0, 1))
+        for test, same in zip(first, again, strict=True):
+            np.testing.assert_array_equal(test.pixels, same.pixels)
+        assert any((test.pixels != changed.pixels).any() for test, changed in zip(first, other, strict=True))
+
+
+def test_textures_are_chosen_by_name():
+    chosen = data.load_materials(Config(painted=1, textures=("gravel", "brick", "gravel")))
+    assert [material.name for material in chosen] == ["gravel", "brick"]
+
+
+def test_good_test_pictures_are_those_on_which_defects_are_painted():
+    *painted, good = data.load_texture("cloth", Config(painted=1)).tests
+    assert good.defect == "good"
+    assert not good.mask.any()
+    for test in painted:
+        np.testing.assert_array_equal(test.pixels[~test.mask], good.pixels[~test.mask])
+
+
+@pytest.mark.parametrize(("texture", "period"), [("cloth", 14), ("mat", 10)])
+def test_a_generated_texture_repeats_roughly_and_no_two_pictures_are_equal(texture, period):
+    """The ribs of the cloth and the bundles of the mat repeat from left to right."""
+    rng = np.random.default_rng(0)
+    first, second = (textures.GENERATORS[texture](128, rng) for _ in range(2))
+    assert first.shape == (128, 128)
+    assert first.dtype == np.uint8
+    assert (first != second).mean() > 0.9
+    assert 15 < first.std() < 60
+
+    def correlation(shift):
+        return np.corrcoef(first[:, shift:].ravel(), first[:, :-shift].ravel())[0, 1]
+
+    assert 0.3 < correlation(period) < 0.99
+    assert correlation(period) > correlation(period // 2) + 0.3
 
 
 def test_a_category_of_mvtec_loads_with_its_masks(mvtec):
@@ -156,7 +187,7 @@ def test_a_folder_of_good_pictures_is_split_and_gets_painted_defects(tmp_path):
     write(tmp_path / "small.png", wave(100, 200))
     (tmp_path / "broken.jpg").write_text("not a picture")
     (material,) = data.load_materials(Config(data=tmp_path, held_out=0.4, painted=3))
-    assert (len(material.training), len(material.validation), len(material.tests)) == (6, 2, 15)
+    assert (len(material.training), len(material.validation), len(material.tests)) == (6, 2, 18)
     backgrounds = {test.pixels.shape for test in material.tests}
     shapes = [{picture.shape for picture in part} for part in (material.training, material.validation)]
     assert len(backgrounds) == 2

@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-for name in ("flax", "grain", "optax", "rich"):
+for name in ("flax", "grain", "optax", "rich", "scipy"):
     pytest.importorskip(name)
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 from rich.progress import Progress
 from textures import untrained_network, wave
 
 import jaxssim
-from examples.defect_segmentation import maps, model, training
+from examples.defect_segmentation import maps, model, residuals, training
 from examples.defect_segmentation.config import Config
 
 
@@ -132,7 +133,7 @@ class PositionDependent(nnx.Module):
 def test_each_pixel_gets_the_mean_over_its_windows(loss):
     """The reference loops over windows and pixels."""
     picture, stride, network = wave(170, 143), 16, PositionDependent()
-    inspection = maps.inspect(network, picture, loss, stride)
+    inspection = maps.inspect(network, picture, [loss], stride)
     values = [[[] for _ in range(143)] for _ in range(170)]
     for top in (0, 16, 32, 42):
         for left in (0, 15):
@@ -147,7 +148,7 @@ def test_each_pixel_gets_the_mean_over_its_windows(loss):
                     values[top + i][left + j].append((reconstruction[i, j, 0], residual[i, j, 0]))
     expected = np.asarray([[np.mean(cell, axis=0) for cell in row] for row in values])
     np.testing.assert_allclose(inspection.reconstruction, expected[..., 0], atol=1e-5)
-    np.testing.assert_allclose(inspection.residual, expected[..., 1], atol=1e-5)
+    np.testing.assert_allclose(inspection.residuals[loss], expected[..., 1], atol=1e-5)
 
 
 def test_windows_cover_every_side():
@@ -158,17 +159,52 @@ def test_windows_cover_every_side():
         covered = {i for start in maps.window_starts(side, 30) for i in range(start, start + 128)}
         assert covered == set(range(side))
     with pytest.raises(ValueError, match=r"must be at least as large as the 128x128 window, got \(100, 200\)"):
-        maps.inspect(PositionDependent(), wave(100, 200), "l2", 32)
+        maps.inspect(PositionDependent(), wave(100, 200), ["l2"], 32)
 
 
 @pytest.mark.parametrize("loss", ["l2", "ssim"])
 def test_the_training_loss_is_the_mean_of_the_residual_map(loss):
     x, y = np.random.default_rng(0).random((2, 3, 128, 128, 1), np.float32)
-    residual = maps.residual_map(x, y, loss)
+    residual = residuals.residual_map(x, y, loss)
     assert residual.shape == x.shape
     mean = np.mean(np.asarray(residual), dtype=np.float64)
-    np.testing.assert_allclose(maps.training_loss(x, y, loss), mean, rtol=1e-5)
-    np.testing.assert_allclose(maps.residual_map(x, x, loss), 0, atol=1e-6)
+    np.testing.assert_allclose(residuals.training_loss(x, y, loss), mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize("residual", residuals.MAPS)
+def test_a_residual_map_is_0_where_pictures_are_equal_and_largest_at_a_defect(residual):
+    x = np.stack([wave(), wave(seed=1)])[..., None] / np.float32(255)
+    y = x.copy()
+    np.testing.assert_allclose(residuals.residual_map(x, y, residual), 0, atol=1e-6)
+    y[1, 56:72, 56:72] = 1 - y[1, 56:72, 56:72]
+    found = np.asarray(residuals.residual_map(x, y, residual))
+    assert found.shape == x.shape
+    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+    row, column, _ = np.unravel_index(found[1].argmax(), found[1].shape)
+    assert 52 <= row < 76
+    assert 52 <= column < 76
+
+
+def test_the_map_of_ms_ssim_follows_its_definition():
+    """Two flat pictures differ in luminance at the coarsest scale alone; noise has half the contrast at all scales."""
+    noise = np.random.default_rng(0).random((128, 128, 1), np.float32)
+    x = np.stack([np.full_like(noise, 0.4), noise])
+    y = np.stack([np.full_like(noise, 0.6), 0.25 + 0.5 * noise])
+    weights = np.asarray(jaxssim.MS_SSIM_WEIGHTS[: residuals.SCALES])
+    luminance = (2 * 0.4 * 0.6 + 0.01**2) / (0.4**2 + 0.6**2 + 0.01**2)
+    variances = 1 / 12 / 4.0 ** np.arange(residuals.SCALES)  # of noise in [0, 1], from scale to scale
+    contrasts = (2 * 0.5 * variances + 0.03**2) / ((1 + 0.5**2) * variances + 0.03**2)
+    flat, noisy = np.asarray(residuals.residual_map(x, y, "ms-ssim"))
+    np.testing.assert_allclose(flat, 1 - luminance ** weights[-1], atol=1e-5)
+    np.testing.assert_allclose(noisy.mean(), 1 - np.prod(contrasts**weights), atol=0.01)
+
+
+def test_the_map_of_cw_ssim_follows_its_definition():
+    """Coefficients a and c·a have the similarity 2 |c| / (1 + c²)."""
+    x = 100 * np.random.default_rng(0).random((2, 128, 128, 1), np.float32)
+    contrast = np.asarray([0.5, -0.25], np.float32).reshape(2, 1, 1, 1)
+    expected = np.broadcast_to(1 - 2 * np.abs(contrast) / (1 + contrast**2), x.shape)
+    np.testing.assert_allclose(residuals.residual_map(x, contrast * x, "cw-ssim"), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.2])
@@ -186,7 +222,9 @@ def test_the_threshold_marks_the_given_fraction_of_good_pixels(rate):
 def losses_of_12_steps(network, config, loss):
     """Returns the loss before each of 12 training steps on one batch of two crops."""
     batch = np.stack([wave(seed=seed)[..., None] for seed in (0, 1)])
-    optimizer = nnx.Optimizer(network, training.make_optimizer(config.learning_rate, config.steps), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(
+        network, training.make_optimizer(config.learning_rate, config.steps, config.clip), wrt=nnx.Param
+    )
     return [float(training.train_step(network, optimizer, batch, loss)) for _ in range(12)]
 
 
@@ -195,6 +233,15 @@ def test_training_steps_lower_the_loss_of_a_single_layer(loss):
     layer = nnx.Conv(1, 1, (3, 3), kernel_init=nnx.initializers.constant(0.05), rngs=nnx.Rngs(0))
     values = losses_of_12_steps(layer, Config(steps=12, learning_rate=1e-2), loss)
     assert values[-1] < 0.97 * values[0]
+
+
+def test_clipping_bounds_the_gradients_that_adam_sees():
+    """Adam's first moment is a tenth of the first gradient."""
+    gradients = {"kernel": jnp.asarray([3.0, 4.0])}
+    for clip, norm in ((1.0, 1.0), (10.0, 5.0), (None, 5.0)):
+        optimizer = training.make_optimizer(1e-3, 12, clip)
+        _, state = optimizer.update(gradients, optimizer.init(gradients), gradients)
+        np.testing.assert_allclose(10 * jnp.linalg.norm(optax.tree.get(state, "mu")["kernel"]), norm, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -211,5 +258,5 @@ def test_training_twice_with_one_seed_gives_the_same_network(loss):
     config = Config(steps=12, batch_size=2, bottleneck=8, learning_rate=1e-3)
     with Progress(disable=True) as progress:
         twins = [training.train([wave(150, 150)], loss, config, "", progress) for _ in range(2)]
-    inspections = [maps.inspect(twin, wave(), loss, 32) for twin in twins]
-    np.testing.assert_array_equal(inspections[0].residual, inspections[1].residual)
+    first, second = (maps.inspect(twin, wave(), [loss], 32).residuals[loss] for twin in twins)
+    np.testing.assert_array_equal(first, second)

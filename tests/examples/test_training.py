@@ -179,7 +179,7 @@ def test_a_loss_of_nan_ends_the_run_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train_step", lambda *arguments: step(*arguments) * 0 + next(values))
     with pytest.raises(
         SystemExit,
-        match=r"the loss is nan at step 4; last good checkpoint: .*checkpoints/2\. Under another --name, try --clip 1",
+        match=r"the loss is nan at step 4; last good checkpoint: .*checkpoints/2\. Under another --name, try a lower",
     ):
         trained(tmp_path)
 
