@@ -126,7 +126,7 @@ def test_the_plateau_schedule_follows_the_test_loss_and_resumes(tmp_path):
     checkpoints = Checkpoints(config, QUIET)
     arrays, _ = checkpoints.read(6, steps.initial_state(config))
     checkpoints.close()
-    np.testing.assert_allclose(arrays["optimizer"]["opt_state"][1]["scale"], 0.1**plateaus, rtol=1e-6)
+    np.testing.assert_allclose(arrays["optimizer"]["opt_state"][2]["scale"], 0.1**plateaus, rtol=1e-6)
 
 
 def test_gradients_are_clipped():
