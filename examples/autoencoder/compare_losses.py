@@ -5,6 +5,7 @@ study that was stopped.
 """
 
 import dataclasses
+import json
 from itertools import product
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Study:
     data: Path | None = None
     """The images, as for `python -m examples.autoencoder`. Default: the photographs that ship with scikit-image."""
     losses: tuple[LossName, ...] = ("mse", "l1", "ssim", "ms-ssim", "cw-ssim", "ms-ssim-l1", "dssim-l1")
-    """The losses to compare."""
+    """The losses to compare, at least one."""
     bottlenecks: tuple[int, ...] = (3, 6, 12)
     """The lengths of the code of a block of 8x8 pixels, which has 192 values."""
     seeds: int = 3
@@ -51,6 +52,21 @@ class Study:
     runs: Path = Path("runs")
     """Folder that holds all runs and studies."""
 
+    def __post_init__(self) -> None:
+        """Raises SystemExit where an option is out of range."""
+        for field in ("losses", "bottlenecks", "seeds"):
+            if not getattr(self, field):
+                raise SystemExit(f"--{field} is {getattr(self, field)}; pass at least one of the {field}")
+        try:
+            self.configs()
+        except ValueError as error:
+            raise SystemExit(str(error)) from None
+
+    @property
+    def folder(self) -> Path:
+        """Returns the folder to which the study writes."""
+        return self.runs.expanduser() / self.name
+
     def configs(self) -> list[Config]:
         """Returns the config of each run."""
         return [
@@ -65,7 +81,7 @@ class Study:
                 batch_size=self.batch_size,
                 width=self.width,
                 name=f"{loss}-{bottleneck}-{seed}",
-                runs=self.runs.expanduser() / self.name,
+                runs=self.folder,
             )
             for seed, bottleneck, loss in product(range(self.seeds), self.bottlenecks, self.losses)
         ]
@@ -73,7 +89,8 @@ class Study:
 
 def main(study: Study) -> None:
     """Trains and scores all runs, then writes and prints a table for each bottleneck and draws the narrowest one."""
-    console, configs = open_console(), study.configs()
+    console, configs = open_console(width=150), study.configs()
+    check_same_study(study)
     for config in configs:
         make_folder(config.folder)  # a name too long for the last run must not end the program after the first
     patches = measured_patches(configs[0])
@@ -86,9 +103,9 @@ def main(study: Study) -> None:
             results.append(Result(title, config.bottleneck, config.seed, values))
             if config.bottleneck == min(study.bottlenecks) and config.seed == 0:
                 drawn[title] = reconstructed
-    folder = configs[0].folder.parent
+    folder = study.folder
     report.draw_losses(patches, drawn, folder / "losses.png")
-    loss_tables.write(results, study.steps, folder)
+    loss_tables.write(results, f"{study.steps} steps of {study.batch_size} patches, width {study.width}", folder)
     for table in loss_tables.tables(results):
         console.print(table)
     say(console, folder / "losses.png", folder / "losses.md", folder / "losses.csv")
@@ -96,10 +113,20 @@ def main(study: Study) -> None:
 
 def trained_networks(config: Config, with_pca: bool, console: Console) -> dict[str, Network]:
     """Trains a run, or loads it where it has finished; returns its network by its loss, after PCA where asked for."""
+    quiet = open_console(quiet=True)
     with stoppable(config.folder, console):
-        run = train(config, Console(quiet=True))
+        run = train(config, quiet)
     networks: dict[str, Network] = {PCA: run.pca} if with_pca else {}
     return networks | {config.loss: run.model}
+
+
+def check_same_study(study: Study) -> None:
+    """Writes study.json; raises SystemExit where the folder holds another study, whose tables must not be replaced."""
+    make_folder(study.folder)
+    path, text = study.folder / "study.json", json.dumps(dataclasses.asdict(study), indent=2, default=str)
+    if path.exists() and path.read_text() != text:
+        raise SystemExit(f"{show_name(study.folder)} holds a study with other options; pass another --name")
+    path.write_text(text)
 
 
 def measured_patches(config: Config) -> np.ndarray:

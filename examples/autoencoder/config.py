@@ -116,6 +116,11 @@ class Config:
         for field in ("width", "blocks", "seed"):
             if getattr(self, field) < 0:
                 raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}")
+        if self.bottleneck > 3 * self.block**2:
+            values = 3 * self.block**2
+            raise ValueError(
+                f"bottleneck must be at most the {values} values of a block, got {self.bottleneck}; pass 6"
+            )
         if self.data_range is not None and not self.data_range > 0:
             raise ValueError(f"data_range must be positive, got {self.data_range}; pass the value of white")
         if self.clip is not None and not self.clip > 0:

@@ -55,12 +55,12 @@ def tables(results: Sequence[Result]) -> Iterator[Table]:
         yield table
 
 
-def write(results: Sequence[Result], steps: int, folder: Path) -> None:
-    """Writes the tables as losses.md, and the measures of each run as losses.csv."""
+def write(results: Sequence[Result], settings: str, folder: Path) -> None:
+    """Writes the tables as losses.md, under the settings of the runs, and the measures of each run as losses.csv."""
     seeds = len({result.seed for result in results})
+    spread = f"{seeds} seeds: mean ± standard deviation" if seeds > 1 else "1 seed"
     lines = [
-        f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {steps} steps, {seeds} "
-        "seeds: mean ± standard deviation.",
+        f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {settings}; {spread}."
     ]
     for bottleneck in sorted({result.bottleneck for result in results}):
         cells = [["trained with", *MEASURES], ["---", *["--:"] * len(MEASURES)], *rows(results, bottleneck)]

@@ -19,7 +19,7 @@ from examples.stuck import WHAT, Watch
 
 IMAGES_SHOWN = 8  # test patches in TensorBoard
 TRACED_STEPS = 10
-ADVICE = "Under another --name, try a lower --learning-rate, a lower --clip, or --loss dssim-l1 or mse."
+ADVICE = "Under another --name, try a lower --learning-rate, or --loss dssim-l1 or l1."
 
 
 class Monitor:

@@ -60,10 +60,10 @@ def train(config: Config, console: Console) -> Run:
     parallel.replicate(state, mesh)
     say_inventory(config, images, len(patches), state.model, console)
     pca = BlockPCA.fit(images.training, config)
-    if jax.process_index() == 0:
-        write_names(config, images)
-        pca.save(config.folder)
-    with closing(Checkpoints(config, console)) as checkpoints:
+    with closing(Checkpoints(config, console)) as checkpoints:  # which refuses the folder of another config
+        if jax.process_index() == 0:
+            write_names(config, images)
+            pca.save(config.folder)
         history = checkpoints.restore(state, batches)
         if history:
             verb = "finished" if history[-1]["step"] >= config.steps else "resumed"

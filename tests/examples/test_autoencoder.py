@@ -219,6 +219,7 @@ def test_runs_of_one_seed_are_identical_and_their_parameters_load(tmp_path):
         ({"patch": 8}, "11 pixels"),
         ({"steps": 0}, "steps must be positive"),
         ({"width": -1}, "width must be at least 0, got -1"),
+        ({"bottleneck": 193}, "at most the 192 values of a block, got 193; pass 6"),
     ],
 )
 def test_invalid_options_are_refused(options, words):

@@ -15,6 +15,7 @@ for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich",
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from examples.autoencoder import loss_tables, measures
+from examples.autoencoder.compare_losses import Study, check_same_study
 from examples.autoencoder.loss_tables import Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def test_tables_show_mean_spread_and_the_best_loss(tmp_path):
     (only,) = loss_tables.rows(results, 12)
     assert only[:2] == ["mse", "**0.9000**"]
     assert len(list(loss_tables.tables(results))) == 2
-    loss_tables.write(results, 100, tmp_path)
+    loss_tables.write(results, "100 steps", tmp_path)
     assert "| ssim | **0.8000** ± 0.0000 |" in (tmp_path / "losses.md").read_text()
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -99,6 +100,26 @@ def test_the_program_trains_scores_and_draws_each_loss(tmp_path):
     assert again.returncode == 0, again.stderr
     with (folder / "losses.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == rows  # of finished runs, which are not trained again
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seeds": 0}, "--seeds is 0; pass at least one of the seeds"),
+        ({"losses": ()}, "pass at least one of the losses"),
+        ({"bottlenecks": (6, 0)}, "bottleneck must be positive, got 0"),
+    ],
+)
+def test_a_study_of_nothing_is_refused(options, words):
+    with pytest.raises(SystemExit, match=words):
+        Study(**options)
+
+
+def test_another_study_does_not_replace_the_tables(tmp_path):
+    check_same_study(Study(runs=tmp_path))
+    check_same_study(Study(runs=tmp_path))
+    with pytest.raises(SystemExit, match="losses holds a study with other options; pass another --name"):
+        check_same_study(Study(runs=tmp_path, seeds=1))
 
 
 @pytest.mark.slow
