@@ -17,7 +17,16 @@ from examples.autoencoder.train import Run
 from examples.progress import one_line
 
 COLUMNS = 8  # patches in a picture
-CROP, MAX_CROPS = 80, 3  # pixels of the height and width of an enlarged crop, and the number of crops
+CROP, MAX_CROPS = 96, 3  # pixels of the height and width of an enlarged crop, and the number of crops
+TITLES = {
+    "mse": "MSE",
+    "l1": "L1",
+    "ssim": "1 - SSIM",
+    "ms-ssim": "1 - MS-SSIM",
+    "cw-ssim": "1 - CW-SSIM",
+    "ms-ssim-l1": "MS-SSIM + L1",
+    "dssim-l1": "DSSIM + 8 L1",
+}
 
 
 def draw_curves(run: Run, path: Path) -> None:
@@ -79,23 +88,25 @@ def draw_row(axes: Axes, images: np.ndarray, title: str, labels: Sequence[str] =
 
 
 def draw_losses(patches: np.ndarray, reconstructed: dict[str, np.ndarray], path: Path) -> None:
-    """Draws enlarged crops: a row for each, the original on the left, then the reconstructions by the title of each.
+    """Draws enlarged crops, a row for each: the original, then what each network reconstructs, with SSIM and PSNR.
 
     Args:
       patches: uint8 (patches, height, width, 3), in the order of the images.
-      reconstructed: float (patches, height, width, 3) in [0, 1].
+      reconstructed: float32 (patches, height, width, 3) in [0, 1], by the loss.
       path: the picture to write.
     """
-    columns = {"original": patches / 255} | reconstructed
+    columns = {"original": (patches / 255).astype(np.float32)} | reconstructed
     parts = np.array_split(np.arange(len(patches)), min(MAX_CROPS, len(patches)))
-    figure = Figure(figsize=(1.9 * len(columns), 1.9 * len(parts) + 0.3), layout="constrained")
+    figure = Figure(figsize=(2.2 * len(columns), 2.4 * len(parts) + 0.2), layout="constrained")
     for axes_of_row, part in zip(figure.subplots(len(parts), len(columns), squeeze=False), parts, strict=True):
         index, top, left = most_detailed_crop(patches, part)
-        for axes, (title, images) in zip(axes_of_row, columns.items(), strict=True):
-            axes.imshow(images[index, top : top + CROP, left : left + CROP], interpolation="nearest")
+        original, *crops = (images[index, top : top + CROP, left : left + CROP] for images in columns.values())
+        for axes, title, crop in zip(axes_of_row, columns, (original, *crops), strict=True):
+            ssim, psnr = (metric(original, crop, data_range=1.0) for metric in (jaxssim.ssim, jaxssim.psnr))
+            scores = "" if crop is original else f"{ssim:.3f}, {psnr:.1f} dB"
+            axes.imshow(crop, interpolation="nearest")
             axes.set_axis_off()
-            if part is parts[0]:
-                axes.set_title(title, fontsize="medium")
+            axes.set_title(f"{TITLES.get(title, title)}\n{scores}" if part is parts[0] else scores, fontsize="medium")
     figure.savefig(path, dpi=110)
 
 

@@ -86,11 +86,17 @@ def test_reconstructions_stand_above_their_maps_and_scores(tmp_path, drawn, monk
 
 
 def test_the_crops_of_losses_are_the_most_detailed_ones(tmp_path, drawn):
-    patches = np.full((4, 160, 160, 3), 128, np.uint8)
-    detail = np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)
-    patches[1, 40:120, 80:] = detail
-    report.draw_losses(patches, {"mse": patches / 510, "ssim": patches / 255}, tmp_path / "losses.png")
+    patches = np.full((4, 192, 192, 3), 128, np.uint8)
+    detail = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    patches[1, 48:144, 96:] = detail
+    halves, wholes = (np.float32(patches / white) for white in (510, 255))
+    report.draw_losses(patches, {"mse": halves, "ssim": wholes}, tmp_path / "losses.png")
     rows = np.reshape(drawn[0].axes, (3, 3))  # the four patches in three parts, the first of two patches
-    assert [axes.get_title() for axes in rows[0]] == ["original", "mse", "ssim"]
+    psnr = float(jaxssim.psnr(np.float32(detail / 255), np.float32(detail / 510), data_range=1.0))
+    titles = [axes.get_title() for axes in rows[0]]
+    assert titles[0] == "original\n"
+    assert titles[1].startswith("MSE\n0.")
+    assert titles[1].endswith(f", {psnr:.1f} dB")
+    assert titles[2] == "1 - SSIM\n1.000, inf dB"
     for axes, scale in zip(rows[0], (1, 0.5, 1), strict=True):
-        np.testing.assert_allclose(axes.images[0].get_array(), scale * detail / 255)
+        np.testing.assert_allclose(axes.images[0].get_array(), scale * detail / 255, rtol=1e-6)
