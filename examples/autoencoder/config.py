@@ -152,5 +152,7 @@ class Config:
 
 PRESETS = {
     "default": Config(),  # minutes on 2 CPU cores
-    "long": Config(name="photographs-long", steps=12000, evaluate_every=500, blocks=4),  # up to an hour on 2 CPU cores
+    "long": Config(
+        name="photographs-long", steps=12000, evaluate_every=500, blocks=4
+    ),  # three quarters of an hour on one CPU core
 }
