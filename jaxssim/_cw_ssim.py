@@ -151,7 +151,7 @@ def prepare_cw_ssim(
     number = as_real("k", k, must_be)
     if number.shape != () or not 0 <= float(number) < math.inf:
         raise ValueError(f"k must be {must_be}, got {k!r}; the paper uses 0")
-    _, spatial = split_shape(x.shape, layout._replace(crop_border=0))
+    _, spatial = split_shape(x.shape, layout.uncropped)
     fitting = [n for n in range(1, levels + 1) if min(spatial) >= _smallest_side(n, guard)]
     if levels not in fitting:
         raise ValueError(

@@ -9,9 +9,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxssim import conventions
-from jaxssim._inputs import check_convention, check_positive
+from jaxssim._inputs import check_convention
 from jaxssim._layout import LAST, Layout
-from jaxssim._ms_ssim import MS_SSIM_WEIGHTS
+from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, check_weights
 from jaxssim._streaming.blocks import Plane
 from jaxssim._streaming.checks import Settings, check_pair
 from jaxssim._streaming.pairs import Pair
@@ -86,7 +86,7 @@ class Evaluator:
         if unknown or not names:
             raise ValueError(f"metrics must be some of {', '.join(map(repr, METRICS))}, got {metrics!r}")
         check_convention(convention)
-        weights = check_positive("weights", weights, "one for each scale, for instance jaxssim.MS_SSIM_WEIGHTS")
+        weights = check_weights(weights)
         self._wanted = Wanted(names, convention, weights)
         self._settings = Settings(data_range, k1, k2, Layout(spatial_ndim, channel_axis, crop_border))
 

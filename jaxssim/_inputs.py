@@ -85,7 +85,7 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
             f"{name}.astype(jnp.float32) with the data_range of its values"
         )
     check_channel_axis(name, image.shape, layout.spatial_ndim, layout.channel_axis)
-    batch, spatial = split_shape(image.shape, layout._replace(crop_border=0))
+    batch, spatial = split_shape(image.shape, layout.uncropped)
     if 0 in image.shape and 0 not in batch:
         raise ValueError(f"{name} has shape {image.shape}, which holds no pixels; pass images of at least one pixel")
     check_crop_border(layout.crop_border, spatial)
@@ -236,7 +236,7 @@ def check_mask(mask: Any, shape: Shape, layout: Layout) -> Any:
 
 def check_mask_layout(mask: Any, shape: Shape, layout: Layout) -> None:
     """Raises a ValueError for a mask of a shape or type that images of `shape` cannot have."""
-    batch, spatial = split_shape(shape, layout._replace(crop_border=0))
+    batch, spatial = split_shape(shape, layout.uncropped)
     one_channel = (
         shape
         if layout.channel_axis is None

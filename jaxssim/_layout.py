@@ -40,6 +40,11 @@ class Layout(NamedTuple):
     channel_axis: int | None
     crop_border: int = 0
 
+    @property
+    def uncropped(self) -> "Layout":
+        """Returns the layout of images whose border is kept."""
+        return self._replace(crop_border=0)
+
 
 class CheckedInputs(NamedTuple):
     """Two images, their data range and their mask: arrays that passed all checks, with axes in the caller's order."""

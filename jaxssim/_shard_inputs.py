@@ -29,8 +29,7 @@ def prepare_shards(
     `images` are x, y and the mask by their names, `padding` is that of the values or of the map.
     """
     check_static(axis_names=axis_names, valid_size=valid_size)
-    uncropped = layout._replace(crop_border=0)
-    _, spatial = split_shape(check_image("x", images["x"], uncropped).shape, uncropped)
+    _, spatial = split_shape(check_image("x", images["x"], layout.uncropped).shape, layout.uncropped)
     mesh_axes = _check_axis_names(axis_names, len(spatial))
     for name, image in images.items():
         if image is not None:

@@ -47,9 +47,8 @@ class Shards(NamedTuple):
 
 def pair_of_shards(checked: CheckedInputs, layout: Layout, shards: Shards) -> tuple[Pair, tuple[Block, ...]]:
     """Returns the pixels that the device holds of a pair of images, without halo, and the part that they are."""
-    uncropped = layout._replace(crop_border=0)
-    blocks = shards.blocks(split_shape(checked.x.shape, uncropped)[1], layout)
-    return checked.image_pair(uncropped, blocks), blocks
+    blocks = shards.blocks(split_shape(checked.x.shape, layout.uncropped)[1], layout)
+    return checked.image_pair(layout.uncropped, blocks), blocks
 
 
 def mean_of_shards(

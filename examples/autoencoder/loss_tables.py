@@ -11,6 +11,7 @@ import numpy as np
 from rich.table import Table
 
 from examples.autoencoder.measures import LOWER_IS_BETTER, MEASURES
+from examples.tables import markdown, mean_and_deviation
 
 PCA = "PCA"  # in the place of a loss
 
@@ -27,7 +28,7 @@ class Result(NamedTuple):
 def rows(results: Sequence[Result], bottleneck: int) -> Iterator[list[str]]:
     """Yields the cells of each loss at a bottleneck; the best loss by each measure is marked by asterisks."""
     chosen = [result for result in results if result.bottleneck == bottleneck]
-    losses = sorted({result.loss for result in chosen}, key=[result.loss for result in chosen].index)
+    losses = list(dict.fromkeys(result.loss for result in chosen))
     values = np.array(
         [[[each.values[name] for each in chosen if each.loss == loss] for name in MEASURES] for loss in losses]
     )
@@ -39,11 +40,9 @@ def rows(results: Sequence[Result], bottleneck: int) -> Iterator[list[str]]:
 
 
 def format_cell(values: np.ndarray, best: bool) -> str:
-    """Formats the mean over seeds, and the standard deviation where there are several."""
-    digits = 2 if values.mean() > 2 else 4
-    mean = f"{values.mean():.{digits}f}"
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return (f"**{mean}**" if best else mean) + spread
+    """Formats the mean over seeds, and the standard deviation where there are several; the best mean in bold."""
+    mean, *spread = mean_and_deviation(values, 2 if values.mean() > 2 else 4).split(" ", 1)
+    return " ".join([f"**{mean}**" if best else mean, *spread])
 
 
 def tables(results: Sequence[Result]) -> Iterator[Table]:
@@ -63,11 +62,10 @@ def write(results: Sequence[Result], settings: str, folder: Path) -> None:
         f"Python {platform.python_version()}, JAX {jax.__version__} on {jax.default_backend()}; {settings}; {spread}."
     ]
     for bottleneck in sorted({result.bottleneck for result in results}):
-        cells = [["trained with", *MEASURES], ["---", *["--:"] * len(MEASURES)], *rows(results, bottleneck)]
-        lines += ["", f"## {bottleneck} values a block of 192", ""]
-        lines += ["| " + " | ".join(row) + " |" for row in cells]
+        table = markdown(["trained with", *MEASURES], rows(results, bottleneck))
+        lines += ["", f"## {bottleneck} values a block of 192", "", table]
     (folder / "losses.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with (folder / "losses.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("loss", "bottleneck", "seed", *MEASURES))
-        table.writerows((each.loss, each.bottleneck, each.seed, *each.values.values()) for each in results)
+        writer = csv.writer(file)
+        writer.writerow(("loss", "bottleneck", "seed", *MEASURES))
+        writer.writerows((each.loss, each.bottleneck, each.seed, *each.values.values()) for each in results)

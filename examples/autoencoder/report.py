@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -69,11 +70,15 @@ def draw_reconstructions(networks: dict[str, Network], patches: np.ndarray, path
         x, y = reconstruct(network, chosen)
         draw_row(upper, np.asarray(y), title)
         ssim_maps = pad_map(np.asarray(jaxssim.ssim_map(x, y, data_range=1.0).mean(-1)).clip(0, 1), x.shape[1])
-        scores = (metric(x, y, data_range=1.0).tolist() for metric in (jaxssim.ssim, jaxssim.psnr))
-        labels = [f"{ssim:.3f}, {psnr:.1f} dB" for ssim, psnr in zip(*scores, strict=True)]
-        draw_row(lower, colours(ssim_maps)[..., :3], "SSIM map", labels)
+        draw_row(lower, colours(ssim_maps)[..., :3], "SSIM map", score_labels(x, y))
         add_colour_bar(lower)
     figure.savefig(path, dpi=120)
+
+
+def score_labels(x: ArrayLike, y: ArrayLike) -> list[str]:
+    """Returns SSIM and PSNR of each pair of images in [0, 1], as text."""
+    scores = (metric(x, y, data_range=1.0).tolist() for metric in (jaxssim.ssim, jaxssim.psnr))
+    return [f"{ssim:.3f}, {psnr:.1f} dB" for ssim, psnr in zip(*scores, strict=True)]
 
 
 def draw_row(axes: Axes, images: np.ndarray, title: str, labels: Sequence[str] = ()) -> None:
@@ -102,8 +107,7 @@ def draw_losses(patches: np.ndarray, reconstructed: dict[str, np.ndarray], path:
         index, top, left = most_detailed_crop(patches, part)
         original, *crops = (images[index, top : top + CROP, left : left + CROP] for images in columns.values())
         for axes, title, crop in zip(axes_of_row, columns, (original, *crops), strict=True):
-            ssim, psnr = (metric(original, crop, data_range=1.0) for metric in (jaxssim.ssim, jaxssim.psnr))
-            scores = "" if crop is original else f"{ssim:.3f}, {psnr:.1f} dB"
+            scores = "" if crop is original else score_labels(original[None], crop[None])[0]
             axes.imshow(crop, interpolation="nearest")
             axes.set_axis_off()
             axes.set_title(f"{TITLES.get(title, title)}\n{scores}" if part is parts[0] else scores, fontsize="medium")

@@ -59,8 +59,8 @@ def train(config: Config, console: Console) -> Run:
     state = initial_state(config)
     parallel.replicate(state, mesh)
     say_inventory(config, images, len(patches), state.model, console)
-    pca = BlockPCA.fit(images.training, config)
     with closing(Checkpoints(config, console)) as checkpoints:  # which refuses the folder of another config
+        pca = BlockPCA.fit(images.training, config)
         if jax.process_index() == 0:
             write_names(config, images)
             pca.save(config.folder)

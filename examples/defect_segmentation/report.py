@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 
 import jax
-import numpy as np
 from rich import box
 from rich.table import Table
 
@@ -13,6 +12,7 @@ import jaxssim
 from examples.defect_segmentation.config import LOSSES, Config
 from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
 from examples.progress import one_line
+from examples.tables import markdown, mean_and_deviation
 
 NAMES = ("", "defect", "network", "map")
 COLUMNS = {
@@ -43,9 +43,8 @@ def write_scores(scores: Sequence[Score], config: Config) -> Table:
 
 def to_markdown(scores: Sequence[Score]) -> str:
     """Returns a table of scores in Markdown."""
-    header, alignment = [*NAMES, *COLUMNS.values()], [*["---"] * len(NAMES), *["--:"] * len(COLUMNS)]
-    rows = [[one_line(cell).plain.replace("|", "\\|") for cell in row] for row in table_rows(scores)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, alignment, *rows))
+    rows = ([one_line(cell).plain for cell in row] for row in table_rows(scores))
+    return markdown([*NAMES, *COLUMNS.values()], rows, len(NAMES))
 
 
 def table_rows(scores: Sequence[Score]) -> list[list[str]]:
@@ -56,17 +55,15 @@ def table_rows(scores: Sequence[Score]) -> list[list[str]]:
             if (score.material, score.defect) == (material, defect):
                 groups.setdefault((material, defect, LOSSES[score.loss], score.residual), []).append(score)
     return [
-        [*names, *(mean_and_deviation([getattr(score, field) for score in group]) for field in COLUMNS)]
+        [*names, *(mean_of_known([getattr(score, field) for score in group]) for field in COLUMNS)]
         for names, group in groups.items()
     ]
 
 
-def mean_and_deviation(values: Sequence[float | None]) -> str:
-    """Formats the mean of values, and their standard deviation if there are several; a dash where one is missing."""
-    numbers = [value for value in values if value is not None]
-    if len(numbers) < len(values):
-        return "-"
-    return f"{np.mean(numbers):.3f}" + (f" ± {np.std(numbers, ddof=1):.3f}" if len(numbers) > 1 else "")
+def mean_of_known(values: Sequence[float | None]) -> str:
+    """Formats the mean and the standard deviation of values; a dash where one is missing."""
+    known = [value for value in values if value is not None]
+    return mean_and_deviation(known, 3) if len(known) == len(values) else "-"
 
 
 def describe_run(config: Config) -> str:

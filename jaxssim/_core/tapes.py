@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from jaxssim._core import formulas, xla
+from jaxssim._core.averaging import inside_windows
 from jaxssim._core.filtering import moments_by_passes
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Constants, fold
@@ -97,7 +98,7 @@ def column_sums(task: Task, strips: Strips, constants: Constants | None) -> Colu
     u, v = _sum_and_difference(a, b, weight, parameters, task.summed)
     statistics = _statistics(u, v, weight, parameters, constants, task.taps, channels)
     values = [formula(statistics, task.convention, task.taps) for formula in task.formulas]
-    centres = None if weight is None else _central(weight, task.halo, channels)
+    centres = None if weight is None else inside_windows(weight, task.taps, channels)
     sums, total = _row_sums(values, centres, strips.counted[..., : values[0].shape[-1] // channels, :])
     similarity = _similarity(statistics, task) if task.mapped else None
     return ColumnSums(sums, None, total, similarity)
@@ -138,12 +139,6 @@ def _similarity(statistics: WindowStatistics, task: Task) -> jax.Array:
     """Returns SSIM at each window, 1 where no pixel of a window counts."""
     d = formulas.one_minus_ssim(statistics, task.convention, task.taps)
     return 1 - (d if statistics.weight is None else jnp.where(statistics.weight == 0, 0, d))
-
-
-def _central(weight: jax.Array, halo: tuple[int, ...], channels: int) -> jax.Array:
-    """Returns the weight of each window, that of its central pixel."""
-    *rows, columns = (n // 2 for n in halo)
-    return weight[tuple(slice(n, -n or None) for n in (*rows, columns * channels))]
 
 
 def _pixel_errors(x: jax.Array, y: jax.Array, weight: jax.Array | None, strips: Strips) -> ColumnSums:

@@ -154,6 +154,5 @@ def _one_minus_ms_ssim(
     shards, whole = prepare_shards(
         {"x": x, "y": y, "mask": mask}, convention, layout, axis_names, valid_size, padding_of_mean(convention), scales
     )
-    uncropped = layout._replace(crop_border=0)
-    checked, weights, *_ = prepare_ms_ssim(x, y, data_range, mask, weights, convention, uncropped, k1, k2, whole)
+    checked, weights, *_ = prepare_ms_ssim(x, y, data_range, mask, weights, convention, layout.uncropped, k1, k2, whole)
     return one_minus_ms_ssim(checked, weights, convention, layout, shards)

@@ -9,12 +9,12 @@ from jax.typing import ArrayLike
 from jaxssim import conventions
 from jaxssim._core.halos import MeshAxis
 from jaxssim._inputs import Reduction, check_convention, prepare, reduce_batch
-from jaxssim._layout import LAST, Layout
+from jaxssim._layout import LAST, CheckedInputs, Layout
 from jaxssim._maps import similarity_map
 from jaxssim._shard_inputs import prepare_shards
-from jaxssim._shards import padding_of_mean
+from jaxssim._shards import Shards, padding_of_mean
 from jaxssim._ssim import mean_one_minus_ssim
-from jaxssim.conventions import Convention
+from jaxssim.conventions import Convention, Padding
 
 AxisNames = str | Sequence[MeshAxis | None]
 
@@ -185,10 +185,8 @@ def ssim_map(
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     check_convention(convention)
-    shards, whole = prepare_shards(
-        {"x": x, "y": y, "mask": mask}, convention, layout, axis_names, valid_size, convention.padding
-    )
-    checked = prepare(x, y, data_range, mask, convention, layout._replace(crop_border=0), k1, k2, whole)
+    padding = convention.padding
+    checked, shards = _prepare(x, y, data_range, mask, convention, layout, k1, k2, axis_names, valid_size, padding)
     return similarity_map(checked, convention, layout, shards)
 
 
@@ -206,8 +204,25 @@ def _one_minus_ssim(
 ) -> jax.Array:
     """Returns 1 - SSIM of each pair of images."""
     check_convention(convention)
-    shards, whole = prepare_shards(
-        {"x": x, "y": y, "mask": mask}, convention, layout, axis_names, valid_size, padding_of_mean(convention)
-    )
-    checked = prepare(x, y, data_range, mask, convention, layout._replace(crop_border=0), k1, k2, whole)
+    padding = padding_of_mean(convention)
+    checked, shards = _prepare(x, y, data_range, mask, convention, layout, k1, k2, axis_names, valid_size, padding)
     return mean_one_minus_ssim(checked, convention, layout, shards)
+
+
+def _prepare(
+    x: Any,
+    y: Any,
+    data_range: Any,
+    mask: Any,
+    convention: Convention,
+    layout: Layout,
+    k1: Any,
+    k2: Any,
+    axis_names: Any,
+    valid_size: Any,
+    padding: Padding,
+) -> tuple[CheckedInputs, Shards]:
+    """Returns the images that passed all checks, with their border, and how devices share them."""
+    images = {"x": x, "y": y, "mask": mask}
+    shards, whole = prepare_shards(images, convention, layout, axis_names, valid_size, padding)
+    return prepare(x, y, data_range, mask, convention, layout.uncropped, k1, k2, whole), shards
