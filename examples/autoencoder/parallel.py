@@ -5,7 +5,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import jax
@@ -28,8 +28,8 @@ def join_job(config: Config) -> Iterator[None]:
 
     If one process ends before the job is done, JAX terminates the others from C++, where Python can neither catch the
     error nor explain it. Each process therefore starts a watcher, a small process that prints a message unless its
-    parent has told it that the job is done. What JAX and other libraries write to standard error goes to a file in the
-    run's folder, as do the exceptions that follow the end of another process.
+    parent has told it that the job is done. A file in the run's folder gets what libraries write from C++, and the
+    exceptions that follow the end of another process.
     """
     if not config.distributed:
         yield
@@ -46,7 +46,7 @@ def join_job(config: Config) -> Iterator[None]:
     )
     command = [sys.executable, "-c", WATCHER, message]
     watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    with standard_error_to(log):
+    with library_output_to(log):
         try:
             yield
         except Exception:
@@ -57,17 +57,25 @@ def join_job(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def standard_error_to(path: Path) -> Iterator[None]:
-    """Appends to a file what this process writes to standard error, also from C++."""
-    terminal = os.dup(2)
+def library_output_to(path: Path) -> Iterator[None]:
+    """Appends to a file what this process writes to standard error, and what C++ code writes to standard output.
+
+    What Python prints still reaches standard output.
+    """
+    sys.stdout.flush()
+    output, error = os.dup(1), os.dup(2)
     with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)  # Gloo prints its connections there, from several threads at once
         os.dup2(file.fileno(), 2)
     try:
-        yield
+        with open(output, "w", buffering=1, encoding=sys.stdout.encoding, closefd=False) as printed:
+            with redirect_stdout(printed):
+                yield
     finally:
         sys.stderr.flush()
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        for copy, number in ((output, 1), (error, 2)):
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def device_mesh(batch_size: int) -> Mesh:

@@ -45,7 +45,7 @@ def test_a_killed_process_ends_the_job_with_one_line_each(tmp_path, victim, numb
     while processes[victim].poll() is None and not (tmp_path / "photographs" / "checkpoints" / "4").exists():
         time.sleep(0.05)
     processes[victim].send_signal(number)
-    usual = ("[Gloo]", "pictures: ", "network: ", "step ")
+    usual = ("pictures: ", "network: ", "step ")
     for i in (1 - victim, victim):
         output, _ = processes[i].communicate(timeout=120)
         assert processes[i].returncode != 0
@@ -55,13 +55,16 @@ def test_a_killed_process_ends_the_job_with_one_line_each(tmp_path, victim, numb
     assert processes[victim].returncode == (128 + number if number == signal.SIGTERM else -number)
 
 
-def test_what_a_job_writes_to_standard_error_goes_to_a_file(tmp_path, capfd):
+def test_what_libraries_write_goes_to_a_file_and_what_python_prints_to_the_terminal(tmp_path, capfd):
     for part in ("one", "two"):
-        with parallel.standard_error_to(tmp_path / "log"):
+        with parallel.library_output_to(tmp_path / "log"):
             os.write(2, f"{part}\n".encode())  # as C++ does
+            os.write(1, b"[Gloo] connected\n")
+            print("step", part)
     os.write(2, b"terminal")
-    assert (tmp_path / "log").read_text() == "one\ntwo\n"
-    assert capfd.readouterr().err == "terminal"
+    print("done")
+    assert (tmp_path / "log").read_text() == "one\n[Gloo] connected\ntwo\n[Gloo] connected\n"
+    assert capfd.readouterr() == ("step one\nstep two\ndone\n", "terminal")
 
 
 def test_processes_share_each_batch():
