@@ -22,6 +22,7 @@ from examples.autoencoder.measures import SIDE, measure
 from examples.autoencoder.steps import Network
 from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import train
+from examples.notices import print_report
 from examples.progress import open_console, say
 from examples.saving import make_folder
 from jaxssim._pictures import show_name
@@ -93,7 +94,7 @@ def main(study: Study) -> None:
     check_same_study(study)
     for config in configs:
         make_folder(config.folder)  # a name too long for the last run must not end the program after the first
-    patches = measured_patches(configs[0])
+    patches = measured_patches(configs[0], console)
     results: list[Result] = []
     drawn: dict[str, np.ndarray] = {}
     for count, config in enumerate(configs, start=1):
@@ -129,12 +130,17 @@ def check_same_study(study: Study) -> None:
     path.write_text(text)
 
 
-def measured_patches(config: Config) -> np.ndarray:
-    """Returns the patches of the test images that all runs are scored on, uint8 (patches, SIDE, SIDE, 3)."""
-    images = [image for image in load_images(config).test if min(image.shape[:2]) >= SIDE]
+def measured_patches(config: Config, console: Console) -> np.ndarray:
+    """Returns the patches of the test images that all runs are scored on, uint8 (patches, SIDE, SIDE, 3).
+
+    Prints which files were left out.
+    """
+    data = load_images(config)
+    print_report(data.report, console)
+    images = [image for image in data.test if min(image.shape[:2]) >= SIDE]
     if not images:
-        data = f"--data {show_name(config.data)}" if config.data else "scikit-image"
-        raise SystemExit(f"{data} has no test image of at least {SIDE}x{SIDE} pixels; pass larger images")
+        source = f"--data {show_name(config.data)}" if config.data else "scikit-image"
+        raise SystemExit(f"{source} has no test image of at least {SIDE}x{SIDE} pixels; pass larger images")
     return test_patches(images, SIDE)
 
 

@@ -112,10 +112,12 @@ class Config:
             raise ValueError(f"patch must hold SSIM's window of 11 pixels, got {self.patch}; pass --patch 64")
         for field in POSITIVE:
             if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+                default = getattr(type(self), field)
+                raise ValueError(f"{field} must be positive, got {getattr(self, field)}; the default is {default}")
         for field in ("width", "blocks", "seed"):
             if getattr(self, field) < 0:
-                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}")
+                default = getattr(type(self), field)
+                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}; the default is {default}")
         if self.bottleneck > 3 * self.block**2:
             values = 3 * self.block**2
             raise ValueError(

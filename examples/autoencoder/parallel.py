@@ -68,9 +68,11 @@ def library_output_to(path: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 1)  # Gloo prints its connections there, from several threads at once
         os.dup2(file.fileno(), 2)
     try:
-        with open(output, "w", buffering=1, encoding=sys.stdout.encoding, closefd=False) as printed:
-            with redirect_stdout(printed):
-                yield
+        with (
+            open(output, "w", buffering=1, encoding=sys.stdout.encoding, closefd=False) as printed,
+            redirect_stdout(printed),
+        ):
+            yield
     finally:
         sys.stderr.flush()
         for copy, number in ((output, 1), (error, 2)):

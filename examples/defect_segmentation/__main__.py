@@ -60,9 +60,9 @@ def evaluate(
         detector = train_detector(material, loss, config, console)
         detector.save(folder)
         inspections[loss] = [detector.inspect(test.pixels, config.maps_of(loss)) for test in material.tests]
-        for residual, threshold in detector.thresholds.items():
+        for residual in detector.thresholds:
             maps = [one.residuals[residual] for one in inspections[loss]]
-            results += scores.score(material, maps, threshold, loss, residual, config.seed)
+            results += scores.score(material, detector, maps, residual, config.seed)
     return inspections, results
 
 

@@ -67,13 +67,14 @@ class Config:
         """Checks the ranges of the values; raises ValueError."""
         for field in ("seeds", "steps", "batch_size", "learning_rate", "bottleneck", "painted"):
             if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+                default = getattr(type(self), field)
+                raise ValueError(f"{field} must be positive, got {getattr(self, field)}; the default is {default}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive, got {self.clip}; pass None to leave gradients unclipped")
         if not self.textures:
             raise ValueError("textures must name at least one texture, got none; pass cloth")
         if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+            raise ValueError(f"seed must be at least 0, got {self.seed}; pass 0")
         if not 1 <= self.stride <= 128:
             raise ValueError(f"stride must be between 1 and the window's 128 pixels, got {self.stride}; pass 32")
         if self.resize is not None and self.resize < 128:
@@ -82,7 +83,10 @@ class Config:
             raise ValueError(f"data_range must be positive, got {self.data_range}; pass the value of white")
         for field in ("held_out", "false_positives"):
             if not 0 < getattr(self, field) < 1:
-                raise ValueError(f"{field} must be between 0 and 1, got {getattr(self, field)}")
+                default = getattr(type(self), field)
+                raise ValueError(
+                    f"{field} must be between 0 and 1, got {getattr(self, field)}; the default is {default}"
+                )
 
     def maps_of(self, loss: Loss) -> tuple[Residual, ...]:
         """Returns the residual maps by which a network that is trained with `loss` is scored, its own among them."""

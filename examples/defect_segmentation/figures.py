@@ -13,6 +13,7 @@ from examples.defect_segmentation.maps import Inspection
 from examples.defect_segmentation.scores import ALL_DEFECTS, pixels
 from examples.progress import one_line
 
+RESIDUAL_NAMES: dict[Loss, str] = {"l2": "squared difference", "ssim": "1 - SSIM"}
 Curve = tuple[np.ndarray, np.ndarray]  # false and true positive rates
 
 
@@ -25,7 +26,7 @@ def draw_material(material: Material, inspections: dict[Loss, list[Inspection]],
     grid = figure.subplots(len(rows), columns, squeeze=False, subplot_kw={"xticks": (), "yticks": ()})
     titles = [
         one_line(material.name).plain,
-        *(title for loss in inspections for title in (LOSSES[loss], "residual")),
+        *(title for loss in inspections for title in (LOSSES[loss], RESIDUAL_NAMES[loss])),
         "truth",
     ]
     for axes, title in zip(grid[0], titles, strict=True):

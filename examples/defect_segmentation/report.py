@@ -10,6 +10,7 @@ from rich.table import Table
 
 import jaxssim
 from examples.defect_segmentation.config import LOSSES, Config
+from examples.defect_segmentation.learning import LEAST
 from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
 from examples.progress import one_line
 from examples.tables import markdown, mean_and_deviation
@@ -23,6 +24,7 @@ COLUMNS = {
     "image_roc_auc": "image ROC-AUC",
     "recall": "recall",
     "false_positive_rate": "FPR",
+    "learned": "learned",
 }
 
 
@@ -84,5 +86,7 @@ def describe_columns(config: Config) -> str:
         f"a defective region, averaged over false positive rates up to {LARGEST_RATE}. image ROC-AUC: that of pictures "
         f"with the defect among good pictures, by the residual that {1 - QUANTILE:.2g} of a picture's pixels exceed. "
         "recall, FPR: the fractions of the defective and of the other pixels above the threshold. The threshold is the "
-        f"residual that {config.false_positives:.3g} of the pixels of other, good pictures exceed."
+        f"residual that {config.false_positives:.3g} of the pixels of other, good pictures exceed. "
+        "learned: the fraction of the structure of good pictures that the network reconstructs, 0 where uniform grey "
+        f"is as good; below {LEAST:.1f} the texture is not learned, and its detector will not work."
     )

@@ -9,6 +9,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_cur
 
 from examples.defect_segmentation.config import Loss, Residual
 from examples.defect_segmentation.data import Material, TestPicture
+from examples.defect_segmentation.detector import Detector
 
 ALL_DEFECTS = "all"  # stands for all test pictures together
 QUANTILE = 0.99  # of the residuals of a picture, by which pictures are compared; less noisy than the largest residual
@@ -30,6 +31,7 @@ class Score(NamedTuple):
     image_roc_auc: float | None  # None where no test picture is good
     recall: float  # the fraction of defective pixels above the threshold
     false_positive_rate: float  # the fraction of other pixels above the threshold
+    learned: float  # the fraction of the structure of good pictures that the network reconstructs
 
 
 def defects(tests: Sequence[TestPicture]) -> list[str]:
@@ -39,17 +41,17 @@ def defects(tests: Sequence[TestPicture]) -> list[str]:
 
 
 def score(
-    material: Material, maps: Sequence[np.ndarray], threshold: float, loss: Loss, residual: Residual, seed: int
+    material: Material, detector: Detector, maps: Sequence[np.ndarray], residual: Residual, seed: int
 ) -> list[Score]:
     """Returns a score for each kind of defect and one for all together, from a residual map of each test picture."""
     scores = []
     for defect in defects(material.tests):
         mask, values = pixels(material.tests, maps, defect)
-        marked = values > threshold
+        marked = values > detector.thresholds[residual]
         one = Score(
             material=material.name,
             defect=defect,
-            loss=loss,
+            loss=detector.loss,
             residual=residual,
             seed=seed,
             prevalence=float(mask.mean()),
@@ -59,6 +61,7 @@ def score(
             image_roc_auc=image_roc_auc(material.tests, maps, defect),
             recall=float(marked[mask].mean()),
             false_positive_rate=float(marked[~mask].mean()),
+            learned=detector.learning.fraction,
         )
         scores.append(one)
     return scores

@@ -72,10 +72,15 @@ def inspections_of(material, residual_maps):
     }
 
 
+def untrained_detector(loss):
+    """Returns a detector without a network: its thresholds are 0.5, and it has learned 0.6 of the structure."""
+    return detector.Detector(None, loss, 32, None, {"l2": 0.5, "ssim": 0.5}, Learning(0.8, 0.5))
+
+
 def score(residual_of):
     """Returns the scores of the residual maps and the fraction of defective pixels."""
     material, residual_maps = material_and_maps(residual_of)
-    results = scores.score(material, residual_maps, 0.5, "ssim", "l2", 0)
+    results = scores.score(material, untrained_detector("ssim"), residual_maps, "l2", 0)
     return results, np.mean([test.mask for test in material.tests])
 
 
@@ -109,7 +114,7 @@ def test_pro_counts_every_region_equally():
     mask[:60, :60] = mask[100:103, 100:103] = True
     residual = np.where(np.arange(160) < 80, mask, 0.0)
     material = data.Material("tile", [], [], [data.TestPicture("hole", wave(160, 160), mask)], [])
-    _, result = scores.score(material, [residual], 0.5, "ssim", "ssim", 0)
+    _, result = scores.score(material, untrained_detector("ssim"), [residual], "ssim", 0)
     np.testing.assert_allclose(result.pro, np.mean([0.5, 0.5 + 0.5 * scores.LARGEST_RATE]))
     assert result.roc_auc > 0.99
     assert result.image_roc_auc is None
@@ -123,24 +128,27 @@ def test_the_roc_auc_of_images_compares_their_residuals_with_those_of_good_pictu
         *[data.TestPicture("good", wave(160, 160), mask & False)] * 3,
     ]
     residual_maps = [np.full(mask.shape, value) for value in (0.5, 0.1, 0.2, 0.9)]
-    results = scores.score(data.Material("tile", [], [], tests, []), residual_maps, 0.5, "ssim", "ssim", 0)
+    results = scores.score(
+        data.Material("tile", [], [], tests, []), untrained_detector("ssim"), residual_maps, "ssim", 0
+    )
     np.testing.assert_allclose([one.image_roc_auc for one in results], 2 / 3)
 
 
 def test_good_pictures_alone_get_no_score():
     good = data.TestPicture("good", wave(), np.zeros((128, 128), bool))
     material = data.Material("tile", [], [], [good], [])
-    assert scores.score(material, [wave()], 0.5, "ssim", "ssim", 0) == []
+    assert scores.score(material, untrained_detector("ssim"), [wave()], "ssim", 0) == []
 
 
 def test_the_table_shows_mean_and_deviation_over_the_seeds():
-    one = scores.Score("tile", "hole", "l2", "l2", 0, 0.1, 0.8, 0.5, 0.4, None, 0.25, 0.01)
+    one = scores.Score("tile", "hole", "l2", "l2", 0, 0.1, 0.8, 0.5, 0.4, None, 0.25, 0.01, 0.6)
     results = [one, one._replace(loss="ssim"), one._replace(seed=1, roc_auc=0.9), one._replace(seed=1, loss="ssim")]
     first, second = report.table_rows(results)
     assert first[:4] == ["tile", "hole", "AE(L2)", "l2"]
     assert first[5] == "0.850 ± 0.071"
     assert second[2:6] == ["AE(SSIM)", "l2", "0.100 ± 0.000", "0.800 ± 0.000"]
     assert first[8] == second[8] == "-"
+    assert first[11] == "0.600 ± 0.000"
     assert [row[5] for row in report.table_rows(results[:2])] == ["0.800", "0.800"]
 
 
@@ -148,7 +156,11 @@ def test_scores_and_figures_are_written(tmp_path):
     config = Config(runs=tmp_path, steps=2, seeds=1)
     config.folder.mkdir()
     material, residual_maps = material_and_maps(lambda mask: mask + np.float32(0.1))
-    results = [one for loss in ("l2", "ssim") for one in scores.score(material, residual_maps, 0.5, loss, loss, 0)]
+    results = [
+        one
+        for loss in ("l2", "ssim")
+        for one in scores.score(material, untrained_detector(loss), residual_maps, loss, 0)
+    ]
     report.write_scores(results, config)
     assert json.loads((config.folder / "scores.json").read_text()) == [one._asdict() for one in results]
     table = (config.folder / "results.md").read_text()
@@ -210,7 +222,11 @@ def test_tables_and_figures_show_any_name(tmp_path, name):
     config = Config(runs=tmp_path)
     config.folder.mkdir()
     console = Console(record=True, width=200, file=io.StringIO())
-    results = [one for loss in ("l2", "ssim") for one in scores.score(material, residual_maps, 0.5, loss, loss, 0)]
+    results = [
+        one
+        for loss in ("l2", "ssim")
+        for one in scores.score(material, untrained_detector(loss), residual_maps, loss, 0)
+    ]
     console.print(report.write_scores(results, config))
     shown = {os.fsdecode(b"bad\xff"): r"bad\udcff", "two\nlines": r"two\nlines"}.get(name, name)
     assert console.export_text().count(shown) == 2
