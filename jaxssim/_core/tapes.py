@@ -24,7 +24,7 @@ from jaxssim.conventions import Convention, Taps
 
 TAPE = 2**18
 """About as many values of x, and as many of y, are in a tape: all arrays in between then stay in the cache."""
-ROWS = {1: 1, 2: 32, 3: 16}
+ROWS = {1: 1, 2: 64, 3: 16}
 """The windows of a tape along each axis but the last, by the number of spatial axes; powers of 2, whose sums of equal
 values are exact.
 """

@@ -28,18 +28,21 @@ def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = N
     x, y = as_source_array("x", x), as_source_array("y", y)
     a, b = check_images(stand_in(x), stand_in(y), layout)
     batch, spatial = split_shape(a.shape, layout)
-    dtype, constants = statistics_dtype(a, b), None
+    prepared = None
     if wanted.ms_ssim:
         prepared, *_ = prepare_ms_ssim(a, b, data_range, None, wanted.weights, wanted.convention, layout, k1, k2)
-        constants = prepared.constants
     if wanted.ssim:
-        constants = prepare(a, b, data_range, None, wanted.convention, layout, k1, k2).constants
-    needs_range = wanted.ms_ssim or wanted.ssim or "psnr" in wanted.metrics
-    data_range = check_data_range(data_range, a, b, batch) if needs_range else np.ones((), dtype)
+        prepared = prepare(a, b, data_range, None, wanted.convention, layout, k1, k2)
+    if prepared is not None:
+        data_range = prepared.data_range
+    else:
+        data_range = check_data_range(data_range, a, b, batch) if "psnr" in wanted.metrics else 1.0
     mask = None if mask is None else _check_mask(mask, a.shape, wanted, layout)
     sources = Sources(Source("x", x, layout), Source("y", y, layout), mask)
     data_ranges = np.broadcast_to(np.asarray(data_range), batch)
-    return sources, Checked(batch, spatial, data_ranges, constants, dtype, layout.channel_axis is not None)
+    constants = None if prepared is None else prepared.constants
+    has_channels = layout.channel_axis is not None
+    return sources, Checked(batch, spatial, data_ranges, constants, statistics_dtype(a, b), has_channels)
 
 
 def _check_mask(mask: Any, shape: tuple[int, ...], wanted: Wanted, layout: Layout) -> Source:

@@ -40,7 +40,9 @@ class Image:
 
     def add(self, name: str, total: np.ndarray, weight: np.ndarray) -> None:
         """Adds to one of the sums."""
-        self.totals[name] = self.totals.get(name, 0) + np.stack([total, weight])
+        sums = self.totals.setdefault(name, np.zeros((2, len(total))))
+        sums[0] += total
+        sums[1] += weight
 
 
 class MapPart:
@@ -102,8 +104,8 @@ class Tape:
         """The number of columns of windows that still fit."""
         return self.columns - self.used - self.halo[-1]
 
-    def put(self, strip: Strip, plane: Plane) -> None:
-        """Copies the pixels under the windows of a strip."""
+    def put(self, strip: Strip, plane: Plane, parameters: np.ndarray) -> None:
+        """Copies the pixels under the windows of a strip, and its parameters: (6, at least its columns, channels)."""
         inside = tuple(slice(low, high + halo) for (low, high), halo in zip(strip.inside, self.halo, strict=True))
         lengths = [part.stop - part.start for part in inside]
         columns = slice(strip.start, strip.start + lengths[-1])
@@ -111,8 +113,7 @@ class Tape:
         for array, image in zip(self.arrays[:3], plane.pixels, strict=True):
             if image is not None:
                 array[place] = image[inside]
-        self.arrays.parameters[:5, columns] = plane.parameters[:, None]
-        self.arrays.parameters[5, columns] = strip.image.scale
+        self.arrays.parameters[:, columns] = parameters[:, : lengths[-1]]
         for axis, (low, high) in enumerate(strip.counted[:-1]):
             self.arrays.counted[0, axis, columns] = low
             self.arrays.counted[1, axis, columns] = high
@@ -143,20 +144,23 @@ class Writer:
         key = (task, *dtypes, channels, plane.pixels.weight is not None)
         part = MapPart(image, plane, self.dtype) if task.mapped and image.map_target is not None else None
         *heights, width = (last - first for first, last in plane.windows)
+        parameters = np.vstack([plane.parameters, np.full((1, channels), image.scale)])
+        parameters = np.repeat(parameters[:, None], min(width, task.shape(channels)[-2]) + task.halo[-1], axis=1)
         rows = ROWS[task.spatial_ndim]
         bands = ([(i, min(i + rows, height)) for i in range(0, height, rows)] for height in heights)
+        tape = self._tape(key)
         for band in itertools.product(*bands):
             start = 0
             while start < width:
-                tape = self._tape(key)
                 if tape.free < min(width - start, LEAST_STRIP):
                     self._launch(key)
+                    tape = self._tape(key)
                     continue
                 end = min(width, start + tape.free)
                 image.strips_waiting += 1
                 if part is not None:
                     part.strips_waiting += 1
-                tape.put(make_strip(image, plane, part, (*band, (start, end)), tape.used), plane)
+                tape.put(make_strip(image, plane, part, (*band, (start, end)), tape.used), plane, parameters)
                 start = end
         if part is not None:
             part.complete = True
@@ -185,31 +189,39 @@ class Writer:
     def _collect(self) -> None:
         """Waits for the oldest tape in flight and adds its sums to those of its images."""
         key, tape, result = self.in_flight.popleft()
-        arrays = jax.tree.map(np.asarray, result)
-        for strip in tape.strips:
-            _add_strip(strip, arrays, key[3])
+        _add_strips(tape.strips, jax.tree.map(np.asarray, result), key[3])
         tape.used, tape.strips = 0, []
         self.spare[key].append(tape)
 
 
-def _add_strip(strip: Strip, result: Any, channels: int) -> None:
-    """Adds what a strip contributes to the sums of its image, and to its map."""
-    low, high = strip.counted[-1]
-    columns = slice((strip.start + low) * channels, (strip.start + high) * channels)
-    sums = result.sums[:, columns].astype(np.float64)
+def _add_strips(strips: list[Strip], result: Any, channels: int) -> None:
+    """Adds what each strip of a tape contributes to the sums of its image, and to its map."""
+    bounds = [(strip.start + low, strip.start + high) for strip in strips for low, high in strip.counted[-1:]]
+    sums = result.sums.astype(np.float64)
     if result.unit is not None:
-        unit = result.unit[columns].astype(np.float64)
+        unit = result.unit.astype(np.float64)
         sums *= np.stack([unit**2, unit])
-    totals = sums.reshape(len(sums), -1, channels).sum(1)
+    totals = _sums_between(sums, bounds, channels)
     if result.weight is None:
-        weight = np.full(channels, float(math.prod(last - first for first, last in strip.counted)))
+        counts = [math.prod(last - first for first, last in strip.counted) for strip in strips]
+        weights = np.repeat(np.asarray(counts, np.float64)[:, None], channels, axis=1)
     else:
-        weight = result.weight[columns].astype(np.float64).reshape(-1, channels).sum(0)
-    for name, total in zip(strip.names, totals, strict=True):
-        if name is not None:
-            strip.image.add(name, total, weight)
-    if strip.map_part is not None and result.similarity is not None:
-        *lengths, width = (last - first for first, last in strip.inside)
-        part = (*map(slice, lengths), slice(strip.start * channels, (strip.start + width) * channels))
-        strip.map_part.put(strip.inside, result.similarity[part].reshape(*lengths, width, channels))
-    strip.image.strips_waiting -= 1
+        weights = _sums_between(result.weight.astype(np.float64), bounds, channels)
+    for i, strip in enumerate(strips):
+        for name, total in zip(strip.names, totals, strict=True):
+            if name is not None:
+                strip.image.add(name, total[i], weights[i])
+        if strip.map_part is not None and result.similarity is not None:
+            *lengths, width = (last - first for first, last in strip.inside)
+            part = (*map(slice, lengths), slice(strip.start * channels, (strip.start + width) * channels))
+            strip.map_part.put(strip.inside, result.similarity[part].reshape(*lengths, width, channels))
+        strip.image.strips_waiting -= 1
+
+
+def _sums_between(values: np.ndarray, bounds: list[tuple[int, int]], channels: int) -> np.ndarray:
+    """Returns the sums of ranges of columns: (..., ranges, channels), from (..., columns * channels)."""
+    columns = values.reshape(*values.shape[:-1], -1, channels).swapaxes(-1, -2)
+    columns = np.pad(columns, [(0, 0)] * (columns.ndim - 1) + [(0, 1)])  # a range may end after the last column
+    sums = np.add.reduceat(columns, np.ravel(bounds), axis=-1)[..., ::2]
+    empty = [first == last for first, last in bounds]  # where reduceat returns the first column beyond
+    return np.where(empty, 0, sums).swapaxes(-1, -2)
