@@ -207,6 +207,7 @@ def measure(options):
     works = [f"{name}{work}" for work in ("", ", gradient") for name in FORMULATIONS]
     points = [(work, images) for work in works for images in options.images]
     points += [("ms_ssim", options.images[-1]), ("training step", 32), ("rows", 1), ("rows, gradient", 1)]
+    points = [point for point in points if not options.programs or point[0] in options.programs]
     rows = []
     for topology in options.topologies:
         for name, images in points:
@@ -278,6 +279,7 @@ def main():
     parser = measuring.parser(__doc__)
     parser.add_argument("--topologies", nargs="+", default=["v5e:2x2", "v6e:2x2"])
     parser.add_argument("--images", nargs="+", type=int, default=[8, 32], help="multiples of the number of chips")
+    parser.add_argument("--programs", nargs="+", help='such as "rows" and "rows, gradient"; by default all')
     options = parser.parse_args()
     if options.worker is not None:
         measuring.serve(RequestHandler())

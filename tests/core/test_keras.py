@@ -141,6 +141,7 @@ def test_integer_targets_that_do_not_fit_the_data_range_are_refused(compare, dty
         compare(1.0)(y, integers)
 
 
+@slow
 def test_integer_targets_are_refused_in_training_and_evaluation():
     x, _ = images()
     integers = (x * 255).astype(np.uint8)

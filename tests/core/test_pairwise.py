@@ -107,6 +107,7 @@ def test_gradients_equal_those_of_the_metrics(name):
     assert np.isfinite(jax.grad(lambda s: jaxssim.pairwise(s, metric=metric, **options).sum())(stack)).all()
 
 
+@slow
 def test_new_data_range_or_k_compiles_nothing():
     stack = images()
     jax.clear_caches()

@@ -16,6 +16,7 @@ Image = pytest.importorskip("PIL.Image")
 
 import jax
 from flax import nnx
+from marks import slow, slow_except
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,7 +178,7 @@ def test_the_untrained_network_keeps_the_first_coefficients_of_each_block():
     np.testing.assert_allclose(Autoencoder(config, nnx.Rngs(0))(x), inverse_block_dct(kept, 8) + 0.5, atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["ssim", pytest.param("dssim-l1", marks=pytest.mark.slow), "l1", "mse"])
+@pytest.mark.parametrize("loss", slow_except(["ssim"], ["ssim", "dssim-l1", "l1", "mse"]))
 def test_twenty_steps_lower_the_loss(loss):
     config = dataclasses.replace(SMALL, loss=loss)
     loaded = images.load_images(config)
@@ -188,6 +189,7 @@ def test_twenty_steps_lower_the_loss(loss):
     assert values[-1] < 0.8 * values[0]
 
 
+@slow
 def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
     config = dataclasses.replace(SMALL, runs=tmp_path)
     patches = input_pipeline.test_patches(images.load_images(config).test, config.patch)[:19]

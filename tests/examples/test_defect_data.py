@@ -7,6 +7,7 @@ for name in ("flax", "grain", "scipy", "skimage", "sklearn"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
+from marks import slow
 from skimage import data as skimage_data
 from textures import wave, write
 
@@ -110,6 +111,7 @@ def test_training_validation_and_test_pixels_of_a_texture_are_disjoint(texture, 
     assert [test.defect for test in material.tests[::30]] == [*painting.DEFECTS, "good"]
 
 
+@slow
 def test_the_tests_of_a_texture_depend_on_the_seed():
     for texture in ("grass", "cloth"):
         first, again, other = (data.load_texture(texture, Config(painted=2, seed=seed)).tests for seed in (0, 0, 1))

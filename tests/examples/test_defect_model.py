@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from marks import slow_except
 from rich.progress import Progress
 from textures import untrained_network, wave
 
@@ -171,7 +172,7 @@ def test_the_training_loss_is_the_mean_of_the_residual_map(loss):
     np.testing.assert_allclose(residuals.training_loss(x, y, loss), mean, rtol=1e-5)
 
 
-@pytest.mark.parametrize("residual", residuals.MAPS)
+@pytest.mark.parametrize("residual", slow_except(["ssim"], list(residuals.MAPS)))
 def test_a_residual_map_is_0_where_pictures_are_equal_and_largest_at_a_defect(residual):
     x = np.stack([wave(), wave(seed=1)])[..., None] / np.float32(255)
     y = x.copy()

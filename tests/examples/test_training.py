@@ -76,6 +76,7 @@ def test_the_latest_checkpoints_and_the_best_are_kept(tmp_path):
     checkpoints.close()
 
 
+@slow
 def test_a_finished_run_is_not_trained_again(run, tmp_path):
     config = copied(run, tmp_path)
     console = Console(record=True, width=300, file=io.StringIO())
@@ -107,6 +108,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_restored(run, t
     assert content(config.folder) == before
 
 
+@slow
 def test_a_run_whose_checkpoints_are_all_damaged_is_left_untouched(run, tmp_path):
     config = copied(run, tmp_path)
     for path in (config.folder / "checkpoints").rglob("metadata"):
@@ -139,6 +141,7 @@ def test_a_run_of_constant_rate_can_be_given_more_steps(run, tmp_path):
     assert training.train(config, QUIET).history == whole.history
 
 
+@slow
 def test_every_evaluation_is_recorded(run):
     config, result = run
     assert (config.folder / "metrics.json").exists()
@@ -167,6 +170,7 @@ def test_every_evaluation_is_recorded(run):
     assert (images[6].height, images[6].width) == (2 * 16, 8 * 16)
 
 
+@slow
 def test_a_trace_is_written(run):
     config, _ = run
     assert any((config.folder / "profile").rglob("*.xplane.pb"))
