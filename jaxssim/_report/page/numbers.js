@@ -1,0 +1,48 @@
+// How numbers are shown and summarised.
+
+const counted = new Intl.NumberFormat("en");
+const finite = (values) => values.filter(Number.isFinite);
+const known = (values) => values.filter((value) => !Number.isNaN(value));
+
+/** Returns "1 pair", "2 pairs", ... */
+function count(number, word) {
+  return `${counted.format(number)} ${word}${number === 1 ? "" : "s"}`;
+}
+
+/** Returns a function that writes numbers with as many decimals as give the largest of `values` five digits. */
+function writerFor(values) {
+  const largest = Math.max(1e-6, ...finite(values).map(Math.abs));
+  const decimals = Math.min(8, Math.max(0, 4 - Math.floor(Math.log10(largest))));
+  return (value) => write(value, decimals);
+}
+
+function write(value, decimals) {
+  if (Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  return value.toFixed(decimals).replace("-", "−");
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Returns the edges of at most about `bins` equal intervals that hold all finite values, at round numbers. */
+function roundEdges(values, bins) {
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  const rough = (high - low) / bins || Math.abs(high) / 10 || 0.1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+  const edge = (index) => Number((index * step).toPrecision(12));
+  let index = Math.floor(low / step);
+  while (edge(index) > low) index -= 1;
+  const edges = [edge(index)];
+  while (edges.at(-1) < high || edges.length < 2) edges.push(edge((index += 1)));
+  return edges;
+}
