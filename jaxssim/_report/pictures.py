@@ -22,9 +22,11 @@ class Encoding(NamedTuple):
 
 
 THUMBNAIL = Encoding(".webp", 160, {"quality": 75, "method": 2})
-EXACT = Encoding(".png", None, {"compress_level": 1})  # level 6 takes three times as long to save nothing
-COMPACT = Encoding(".webp", 1024, {"quality": 90, "method": 2})
-COMPACT_MAP = Encoding(".png", 512, {"compress_level": 3})  # a map is as smooth as its window is wide
+LOSSLESS = Encoding(".png", None, {"compress_level": 1})  # level 6 takes three times as long to save nothing
+LOSSY = Encoding(".webp", 1024, {"quality": 90, "method": 2})
+SMALL_MAP = Encoding(".png", 512, {"compress_level": 3})  # a map is as smooth as its window is wide
+EXACT = {"reference": LOSSLESS, "test": LOSSLESS, "map": LOSSLESS}
+COMPACT = {"reference": LOSSY, "test": LOSSY, "map": SMALL_MAP}
 
 
 def write(picture: np.ndarray, path: Path, encoding: Encoding) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._pictures.names import show_name, show_text
 from jaxssim._report.colours import MAP_COLOURS
-from jaxssim._report.pictures import COMPACT, COMPACT_MAP, EXACT, THUMBNAIL, code_map, write
+from jaxssim._report.pictures import COMPACT, EXACT, THUMBNAIL, code_map, write
 from jaxssim._report.render import render
 
 UTF8 = "utf-8"
@@ -46,6 +46,7 @@ class ReportWriter:
         """Keeps the arguments; nothing is written before the context is entered."""
         self.is_file = path.suffix.lower() in (".html", ".htm")
         self.page = path if self.is_file else path / "index.html"
+        self.encodings = COMPACT if self.is_file else EXACT
         self.metrics = list(metrics)
         self.about = dict(about)
         self.pairs: list[dict[str, Any]] = []
@@ -93,17 +94,15 @@ class ReportWriter:
     def write_pictures(self, reference: np.ndarray, test: np.ndarray, ssim_map: np.ndarray | None) -> dict[str, Any]:
         """Writes the pictures and thumbnails of a pair; returns the size and the names of the files."""
         height, width = reference.shape[:2]
-        compact, compact_map = (COMPACT, COMPACT_MAP) if self.is_file else (EXACT, EXACT)
-        shown = [("reference", reference, reference, compact), ("test", test, test, compact)]
-        if ssim_map is not None:  # the thumbnail leaves out the border, which would blur into a line
-            shown.append(("map", code_map(ssim_map, height, width), code_map(ssim_map, *ssim_map.shape), compact_map))
-        stem = f"{len(self.pairs) + 1:06}"
+        large, small = {"reference": reference, "test": test}, {"reference": reference, "test": test}
+        if ssim_map is not None:
+            large["map"] = code_map(ssim_map, height, width)
+            small["map"] = code_map(ssim_map, *ssim_map.shape)  # without the border, which would blur into a line
+        stem = self.folder / f"{len(self.pairs) + 1:06}"
         return {
             "shown": [width, height],
-            "pictures": [write(large, self.folder / f"{stem}-{kind}", form) for kind, large, _, form in shown],
-            "thumbnails": [
-                write(small, self.folder / f"{stem}-{kind}-small", THUMBNAIL) for kind, _, small, _ in shown
-            ],
+            "pictures": [write(large[kind], Path(f"{stem}-{kind}"), self.encodings[kind]) for kind in large],
+            "thumbnails": [write(small[kind], Path(f"{stem}-{kind}-small"), THUMBNAIL) for kind in small],
         }
 
     def __exit__(self, *exception: object) -> None:

@@ -46,7 +46,7 @@ function makeEndless() {
 
 makeTheme();
 makeCounts();
-byId("summary").append(...metricColumns.map(card));
+makeSummary();
 makeHeader();
 makeScale();
 makeViewer();

@@ -1,5 +1,12 @@
 // The cards of the metrics: mean, median, worst, histogram and range.
 
+/** Makes a card for each metric, in rows of about the same length. */
+function makeSummary() {
+  const rows = Math.ceil(metricColumns.length / 4);
+  byId("summary").style.setProperty("--columns", Math.max(2, Math.ceil(metricColumns.length / rows)));
+  byId("summary").append(...metricColumns.map(card));
+}
+
 /** Makes the card of a metric. */
 function card(column) {
   const pairs = report.pairs.filter((pair) => !Number.isNaN(column.value(pair)));

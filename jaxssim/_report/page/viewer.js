@@ -29,10 +29,9 @@ function show(pair) {
 }
 
 function listValues(pair) {
-  const rows = pair.size ? [["Size", pair.size.join(" × ")]] : [];
-  if (pair.error) rows.push(["Error", pair.error]);
-  else rows.push(...metricColumns.map((column) => [column.label, `${column.write(column.value(pair))} ${column.unit}`]));
-  return rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+  if (pair.error) return []; // stands in the place of the pictures
+  const values = metricColumns.map((column) => [column.label, `${column.write(column.value(pair))} ${column.unit}`]);
+  return [["Size", pair.size?.join(" × ") ?? "–"], ...values].map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
 }
 
 function showPlace() {
@@ -62,11 +61,11 @@ function showPanes() {
   byId("panes").replaceChildren(...panes, ...notes);
   for (const button of byId("views").children) {
     button.setAttribute("aria-pressed", String(button.value === view));
-    button.disabled = !pictures.length || (button.value === "Map" && !hasMap);
+    button.disabled = button.value === "Map" && !hasMap;
   }
-  byId("divider-label").hidden = view !== "Slider" || !pictures.length;
+  byId("controls").hidden = !pictures.length;
+  byId("divider-label").hidden = view !== "Slider";
   byId("scale").hidden = view === "Slider" || !hasMap;
-  byId("zooms").hidden = !pictures.length;
   zoomSize(pair.shown ?? [1, 1]);
   draw();
 }
