@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import jinja2
 from markupsafe import Markup
 
+from jaxssim._report.pictures import COMPACT
+
 PAGE = resources.files("jaxssim._report") / "page"
 SCRIPTS = ("dom", "numbers", "selection", "summary", "histogram", "table", "zoom", "colours", "viewer", "main")
 
@@ -39,6 +41,7 @@ def render(file: BinaryIO, report: dict[str, Any], small: Iterable[Path], large:
         script_hash=content_hash(script),
         small=embedded(small),
         large=embedded(large),
+        longest=COMPACT["reference"].longest,
     ).dump(file, encoding="utf-8")
 
 

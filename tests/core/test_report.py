@@ -17,6 +17,7 @@ from PIL import Image
 
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._report import ReportWriter, writer
+from jaxssim._report.pictures import COMPACT, THUMBNAIL
 
 SSIM = MetricInfo("ssim", "SSIM", True, "")
 MSE = MetricInfo("mse", "MSE", False, "")
@@ -80,6 +81,12 @@ def test_file_holds_scaled_pictures(tmp_path):
     shown = decode(files[pair["pictures"][0]][1]).astype(float)
     truth = np.asarray(Image.fromarray(large).resize((1024, 683), Image.Resampling.LANCZOS), float)
     assert np.abs(shown - truth).mean() < 12
+
+
+def test_limits_are_those_of_the_page_of_the_site():
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+    limits = [f"{encoding.longest} pixels" for encoding in (COMPACT["test"], COMPACT["map"], THUMBNAIL)]
+    assert [limit for limit in (*limits, f"{writer.BUDGET // 2**20} MiB") if limit not in text] == []
 
 
 def test_the_worst_pairs_keep_their_pictures(tmp_path, monkeypatch):

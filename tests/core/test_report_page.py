@@ -141,7 +141,11 @@ def test_summary_is_that_of_numpy(chromium, page):
     for column, (mean, median, worst) in enumerate(shown):
         known = VALUES[~np.isnan(VALUES[:, column]), column]
         worst_value = known.max() if METRICS[column].name == "mse" else known.min()
-        for text, truth in zip((mean, median, worst), (known.mean(), np.median(known), worst_value), strict=True):
+        for text, truth in zip(
+            (mean, median, worst),
+            (known.mean(), np.quantile(known, 0.5, method="inverted_cdf"), worst_value),
+            strict=True,
+        ):
             five_digits = 5e-5 * known[np.isfinite(known)].max()
             assert float(text.replace("∞", "inf")) == pytest.approx(truth, abs=five_digits)
     chromium.find(".card dd a", 2).click()

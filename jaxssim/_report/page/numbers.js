@@ -26,10 +26,10 @@ function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Returns the median, of two in the middle the lower one: always the value of a pair, as in the command's table. */
 function median(values) {
   const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return sorted[(sorted.length - 1) >> 1];
 }
 
 /** Returns the edges of at most about `bins` equal intervals that hold all finite values, at round numbers. */
