@@ -5,6 +5,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from errno import EEXIST
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +13,13 @@ import numpy as np
 
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._pictures.names import show_name, show_text
+from jaxssim._report.album import Album
 from jaxssim._report.colours import MAP_COLOURS
-from jaxssim._report.pictures import COMPACT, EXACT, THUMBNAIL, code_map, write
+from jaxssim._report.pictures import COMPACT, EXACT
 from jaxssim._report.render import render
 
 UTF8 = "utf-8"
+MARK = b'<meta name="generator" content="jaxssim">'  # in every page
 BUDGET = 64 * 2**20  # bytes of pictures inside a single file, before base64 adds a third
 
 
@@ -34,7 +37,7 @@ class ReportWriter:
         about: versions and options, shown at the end of the page, by name.
 
     Raises:
-        OSError: on entering, where the path cannot be written.
+        OSError: on entering, where the path cannot be written, or holds something else than a report.
 
     Example:
         >>> ssim = MetricInfo("ssim", "SSIM", True, "")
@@ -46,7 +49,6 @@ class ReportWriter:
         """Keeps the arguments; nothing is written before the context is entered."""
         self.is_file = path.suffix.lower() in (".html", ".htm")
         self.page = path if self.is_file else path / "index.html"
-        self.encodings = COMPACT if self.is_file else EXACT
         self.metrics = list(metrics)
         self.about = dict(about)
         self.pairs: list[dict[str, Any]] = []
@@ -55,13 +57,18 @@ class ReportWriter:
     def __enter__(self) -> Self:
         """Makes the folders, and checks that the page can be written."""
         self.page.parent.mkdir(parents=True, exist_ok=True)
-        with self.page.open("a"):  # fails now and not after an hour of scoring; keeps an earlier report until the end
-            pass
+        with self.page.open("a+b") as file:  # fails now and not after an hour; keeps an earlier report until the end
+            file.seek(0)
+            start = file.read(4096)
+        if start and MARK not in start:
+            raise FileExistsError(EEXIST, "holds something else than a report; pass another path", str(self.page))
         if self.is_file:
-            self.folder = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jaxssim-")))
+            folder = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="jaxssim-")))
+            self.album = Album(folder, COMPACT, BUDGET)
         else:
-            self.folder = self.page.parent / "pictures"
-            self.folder.mkdir(exist_ok=True)
+            folder = self.page.parent / "pictures"
+            folder.mkdir(exist_ok=True)
+            self.album = Album(folder, EXACT, math.inf)
         return self
 
     def add(
@@ -88,22 +95,8 @@ class ReportWriter:
             "error": show_text(result.error, UTF8),
         }
         if reference is not None and test is not None:
-            pair |= self.write_pictures(reference, test, ssim_map)
+            self.album.add(pair, (reference, test, ssim_map), self.goodness(pair))
         self.pairs.append(pair)
-
-    def write_pictures(self, reference: np.ndarray, test: np.ndarray, ssim_map: np.ndarray | None) -> dict[str, Any]:
-        """Writes the pictures and thumbnails of a pair; returns the size and the names of the files."""
-        height, width = reference.shape[:2]
-        large, small = {"reference": reference, "test": test}, {"reference": reference, "test": test}
-        if ssim_map is not None:
-            large["map"] = code_map(ssim_map, height, width)
-            small["map"] = code_map(ssim_map, *ssim_map.shape)  # without the border, which would blur into a line
-        stem = self.folder / f"{len(self.pairs) + 1:06}"
-        return {
-            "shown": [width, height],
-            "pictures": [write(large[kind], Path(f"{stem}-{kind}"), self.encodings[kind]) for kind in large],
-            "thumbnails": [write(small[kind], Path(f"{stem}-{kind}-small"), THUMBNAIL) for kind in small],
-        }
 
     def __exit__(self, *exception: object) -> None:
         """Writes the page with all pairs added so far, also after an error or an interrupt."""
@@ -111,15 +104,13 @@ class ReportWriter:
             self.write_page()
 
     def write_page(self) -> None:
-        """Writes the page; in a single file the worst pairs keep their pictures, up to the budget."""
-        if self.is_file:
-            self.keep_worst()
+        """Writes the page from what was added; a single file takes the pictures in."""
         small, large = (self.files("thumbnails"), self.files("pictures")) if self.is_file else ((), ())
         report = {
             "metrics": [metric._asdict() for metric in self.metrics],
             "about": [[show_text(name, UTF8), show_text(text, UTF8)] for name, text in self.about.items()],
             "pairs": self.pairs,
-            "folder": None if self.is_file else f"{self.folder.name}/",
+            "folder": None if self.is_file else f"{self.album.folder.name}/",
             "colours": MAP_COLOURS,
         }
         with self.page.open("wb") as file:
@@ -127,15 +118,7 @@ class ReportWriter:
 
     def files(self, kind: str) -> Iterator[Path]:
         """Yields the files of all pairs that have any."""
-        return (self.folder / name for pair in self.pairs for name in pair.get(kind, ()))
-
-    def keep_worst(self) -> None:
-        """Drops the large pictures of the better pairs, where all of them exceed the budget."""
-        left = BUDGET
-        for pair in sorted(self.pairs, key=self.goodness):
-            left -= sum((self.folder / name).stat().st_size for name in pair.get("pictures", ()))
-            if left < 0:
-                pair.pop("pictures", None)
+        return (self.album.folder / name for pair in self.pairs for name in pair.get(kind, ()))
 
     def goodness(self, pair: dict[str, Any]) -> float:
         """Returns the value of the first metric, signed so that more is better; the most without a value."""

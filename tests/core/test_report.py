@@ -65,6 +65,17 @@ def test_a_map_with_unknown_values_is_transparent_there(tmp_path):
     np.testing.assert_array_equal(coded[5:-5, 5:-5, 1], np.where(MAP > 0, 255, 0))
 
 
+def test_grey_pictures_are_shown_from_a_view_of_one_channel(tmp_path):
+    grey = np.broadcast_to(REFERENCE[..., :1], REFERENCE.shape)  # as the reader gives grey pictures
+    with ReportWriter(tmp_path, [SSIM], {}) as report:
+        report.add(result("one", ssim=0.5), grey, TEST[::-1, ::-1], None)
+    first, second = (
+        decode(tmp_path / "pictures" / name) for name in page_data(tmp_path / "index.html")[0]["pairs"][0]["pictures"]
+    )
+    np.testing.assert_array_equal(first, grey)
+    np.testing.assert_array_equal(second, TEST[::-1, ::-1])
+
+
 def test_file_holds_scaled_pictures(tmp_path):
     large = np.repeat(np.repeat(REFERENCE, 30, 0), 30, 1)  # 1200 x 1800
     with ReportWriter(tmp_path / "report.html", [SSIM], {}) as report:
@@ -99,6 +110,7 @@ def test_the_worst_pairs_keep_their_pictures(tmp_path, monkeypatch):
         with ReportWriter(tmp_path / "report.html", [metric], {}) as report:
             for name, value in (("middle", 0.5), ("low", 0.1), ("high", 0.9)):
                 report.add(result(name, **{metric.name: value}), REFERENCE, TEST, MAP)
+            assert len([*report.album.folder.iterdir()]) == 3 * 3 + 3  # the disk holds no more either
         data, files = page_data(tmp_path / "report.html")
         kept = [pair for pair in data["pairs"] if "pictures" in pair]
         assert [pair["name"] for pair in kept] == [worst]
@@ -121,11 +133,25 @@ def test_an_interrupted_run_leaves_what_was_scored(tmp_path, error):
 
 def test_an_earlier_report_stays_until_the_end(tmp_path):
     page = tmp_path / "report.html"
-    page.write_text("earlier")
+    page.touch()
     with ReportWriter(page, [SSIM], {}) as report:
-        assert page.read_text() == "earlier"
-        report.add(result("one"), None, None, None)
+        report.add(result("first", ssim=0.5), REFERENCE, TEST, MAP)
+    earlier = page.read_bytes()
+    with ReportWriter(page, [SSIM], {}) as report:
+        assert page.read_bytes() == earlier
+        report.add(result("second"), None, None, None)
+    assert [pair["name"] for pair in page_data(page)[0]["pairs"]] == ["second"]
     assert page_data(page)[0]["pairs"][0]["error"] == "damaged"
+
+
+@pytest.mark.parametrize("target", ["site.html", "site"])
+def test_pages_of_others_stay(tmp_path, target):
+    page = tmp_path / target if target.endswith(".html") else tmp_path / target / "index.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("<title>My own</title>")
+    with pytest.raises(FileExistsError, match="pass another path"), ReportWriter(tmp_path / target, [SSIM], {}):
+        raise AssertionError("the report was entered")
+    assert page.read_text() == "<title>My own</title>"
 
 
 def test_a_path_that_cannot_be_written_fails_at_once(tmp_path):

@@ -11,7 +11,7 @@ function count(number, word) {
 
 /** Returns a function that writes numbers with as many decimals as give the largest of `values` five digits. */
 function writerFor(values) {
-  const largest = Math.max(1e-6, ...finite(values).map(Math.abs));
+  const largest = finite(values).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
   const decimals = Math.min(8, Math.max(0, 4 - Math.floor(Math.log10(largest))));
   return (value) => write(value, decimals);
 }

@@ -52,6 +52,11 @@ function fitted([width, height], side) {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
+/** Puts the focus on the row of a pair, if the table has come to it. */
+function focusRow(pair) {
+  [...body.querySelectorAll(".name a")].find((link) => link.getAttribute("href") === address(pair))?.focus();
+}
+
 function showMore() {
   const start = body.rows.length;
   body.append(...selection.pairs.slice(start, start + ROWS).map(makeRow));

@@ -7,10 +7,19 @@ const viewed = { pair: null, view: VIEWS[0] };
 
 /** Opens the pair that the address names, or closes the viewer. */
 function followAddress() {
-  const [, text] = location.hash.match(/^#pair=(.*)$/) ?? [];
-  const pair = text !== undefined && report.pairs.find((each) => address(each) === `#pair=${text}`);
+  const pair = location.hash.startsWith("#pair=") && report.pairs.find((each) => each.name === addressed());
   if (pair) show(pair);
   else if (viewer.open) viewer.close();
+}
+
+/** Returns the name in the address, which others may have written without its escapes. */
+function addressed() {
+  const text = location.hash.slice("#pair=".length);
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Changes the address without a new step in the history. */
@@ -155,6 +164,7 @@ function makeViewer() {
   byId("divider").addEventListener("input", moveDivider);
   viewer.addEventListener("keydown", press);
   viewer.addEventListener("close", () => {
+    focusRow(viewed.pair);
     viewed.pair = null;
     byId("panes").replaceChildren();
     if (location.hash) replaceAddress("");
