@@ -21,7 +21,7 @@ WANG2004 = conventions.WANG2004
 
 def gaussian(size, sigma):
     """Returns the weights of a Gaussian window along one axis; they sum to 1."""
-    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
+    weights = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
     return weights / weights.sum()
 
 
@@ -48,10 +48,12 @@ def crop(image, rims):
     return image[(..., *(slice(rim, n - rim) for rim, n in zip(rims, spatial, strict=True)), slice(None))]
 
 
-def pad(image, rims, mode):
-    """Continues the image beyond its edges by `numpy.pad`."""
-    widths = [(0, 0)] * (image.ndim - 1 - len(rims))
-    return np.pad(image, [*widths, *((rim, rim) for rim in rims), (0, 0)], mode=mode)
+def pad(image, rims, padding, outside=0.0):
+    """Continues the image beyond its edges by `numpy.pad`, by `outside` where the padding is "zero"."""
+    widths = [*[(0, 0)] * (image.ndim - 1 - len(rims)), *((rim, rim) for rim in rims), (0, 0)]
+    if padding == "zero":
+        return np.pad(image, widths, constant_values=outside)
+    return np.pad(image, widths, "edge" if padding == "replicate" else padding)
 
 
 # SSIM.
@@ -109,7 +111,7 @@ def prepare(x, y, mask, convention, spatial_ndim):
     if convention.padding != "valid":
         rims = radii(convention, spatial_ndim)
         x, y = (pad(image, rims, convention.padding) for image in (x, y))
-        mask = None if mask is None else pad(mask, rims, convention.padding)
+        mask = None if mask is None else pad(mask, rims, convention.padding, 1.0)
     return x, y, mask
 
 
@@ -143,7 +145,12 @@ def product(a, b):
 def one_minus_ssim_map(x, y, data_range, convention=WANG2004, mask=None, spatial_ndim=2):
     """Returns 1 - SSIM of every window of the map that the convention defines."""
     x, y, mask = prepare(x, y, mask, convention, spatial_ndim)
-    return product(*map_terms(x, y, mask, data_range, convention, spatial_ndim))
+    return strided(product(*map_terms(x, y, mask, data_range, convention, spatial_ndim)), convention, spatial_ndim)
+
+
+def strided(values, convention, spatial_ndim):
+    """Returns every `stride`-th window along each spatial axis."""
+    return values[(..., *(slice(None, None, convention.stride),) * spatial_ndim, slice(None))]
 
 
 def counted_windows(values, mask, convention, spatial_ndim):
@@ -152,7 +159,7 @@ def counted_windows(values, mask, convention, spatial_ndim):
     mask = np.ones(values.shape) if mask is None else crop(mask, rims)
     if convention.padding != "valid" and convention.average == "inside":
         values, mask = crop(values, rims), crop(mask, rims)
-    return values, mask
+    return tuple(strided(each, convention, spatial_ndim) for each in (values, mask))
 
 
 def mean_over_windows(values, mask, spatial_ndim=2):
@@ -181,7 +188,8 @@ def ssim_components(x, y, data_range, convention=WANG2004, spatial_ndim=2):
     deviations = np.sqrt(var_x * var_y)
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     contrast = (2 * deviations + c2) / (var_x + var_y + c2)
-    return luminance, contrast, (covariance + c2 / 2) / (deviations + c2 / 2)
+    components = luminance, contrast, (covariance + c2 / 2) / (deviations + c2 / 2)
+    return tuple(strided(component, convention, spatial_ndim) for component in components)
 
 
 # Shrinking large images, as `ssim.m` and piq do before they compare.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxssim import conventions
 from jaxssim._core import resampling
-from jaxssim._core.averaging import centre_weights, mean_of_values
+from jaxssim._core.averaging import centre_weights, mean_of_values, strided
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import CentredImage, Constants, centre, offsets
 from jaxssim._core.numerics import absolute, channel_mean
@@ -158,7 +158,9 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
         mean_v, var_v, _ = moments_of_image(v, taps)
         var_u = jnp.maximum(2 * (x.var + y.var) - var_v, 0)
         values = formula(WindowStatistics(x.mean + y.mean, mean_v, var_u, var_v, None, constants), convention, taps)
-        return mean_of_values(values, centre_weights(v.weight, taps, values.ndim), v.centred.shape[-1], 2)
+        weight, channels = centre_weights(v.weight, taps, values.ndim), v.centred.shape[-1]
+        values, weight = (strided(each, convention.stride, channels, 2) for each in (values, weight))
+        return mean_of_values(values, weight, channels, 2)
 
     def similarity(x: list[Scale], y: list[Scale], shared: Shared) -> jax.Array:
         ds = [one_minus(a, b, formula, shared.constants) for a, b, formula in zip(x, y, formulas, strict=True)]

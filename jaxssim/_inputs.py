@@ -49,6 +49,11 @@ def prepare(
 
 def check_masked_convention(convention: Convention) -> None:
     """Raises a ValueError for a convention that has no meaning under a mask."""
+    if np.any(np.asarray(convention.window.size) % 2 == 0):
+        raise ValueError(
+            f"mask gives each window the weight of its central pixel, which {convention.window} lacks; pass a "
+            "convention whose window has an odd size"
+        )
     if convention.covariance == "sample":
         raise ValueError(
             "mask cannot be combined with sample covariance: a window under a mask has no fixed number of pixels; "
@@ -215,6 +220,8 @@ def check_channel_axis(name: str, shape: Shape, spatial_ndim: int, channel_axis:
 
 
 def _check_window_fits(spatial: Shape, convention: Convention) -> None:
+    if convention.average == "all" and convention.padding in ("replicate", "zero"):
+        return  # these continue images of any size far enough
     sizes = tuple(map(len, convention.window.taps(len(spatial))))
     if any(n < size for n, size in zip(spatial, sizes, strict=True)):
         raise ValueError(

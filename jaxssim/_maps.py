@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxssim import conventions
 from jaxssim._core import formulas, statistics
-from jaxssim._core.averaging import centre_weights, inside_windows, mean_of_values, window_weights
+from jaxssim._core.averaging import centre_weights, inside_windows, mean_of_values, strided, window_weights
 from jaxssim._core.images import CentredImage, Pair, unfold
 from jaxssim._core.resampling import downsample, downsample_pair, pad, pad_pair
 from jaxssim._core.statistics import WindowStatistics, window_statistics
@@ -185,7 +185,7 @@ def similarity_map(
         taps = convention.window.taps(layout.spatial_ndim)
         pair = with_halo(*pair_of_shards(checked, layout, shards), taps, convention.padding)
     d, at_windows = _one_minus_ssim_of_map(pair, convention, layout)
-    similarity = _as_map(d, at_windows, pair.arrays[0].shape[-1], layout)
+    similarity = _as_map(d, at_windows, pair.arrays[0].shape[-1], convention, layout)
     return similarity if not pair.counting else jnp.where(_counts(pair, convention, layout), similarity, jnp.nan)
 
 
@@ -205,8 +205,9 @@ def _similarity_and_map(checked: CheckedInputs, convention: Convention, layout: 
     if convention.average == "inside" and convention.padding != "valid":
         averaged = inside_windows(d, taps, channels)
         weight = weight if pair.weight is None else inside_windows(weight, taps, channels)
+    averaged, weight = (strided(v, convention.stride, channels, layout.spatial_ndim) for v in (averaged, weight))
     means = mean_of_values(averaged, weight, channels, layout.spatial_ndim)
-    return 1 - mean_of_channels(means), _as_map(d, at_windows, channels, layout)
+    return 1 - mean_of_channels(means), _as_map(d, at_windows, channels, convention, layout)
 
 
 def _one_minus_ssim_of_map(pair: Pair, convention: Convention, layout: Layout) -> tuple[jax.Array, WindowStatistics]:
@@ -236,7 +237,7 @@ def _components(checked: CheckedInputs, convention: Convention, layout: Layout) 
             jnp.maximum(bessel * at_windows.var_v - squared_difference, 0) / 2, sigma_x * sigma_y + c2 / 2
         ),
     )
-    return jax.tree.map(lambda d: _as_map(jnp.minimum(d, 2), at_windows, channels, layout), one_minus)
+    return jax.tree.map(lambda d: _as_map(jnp.minimum(d, 2), at_windows, channels, convention, layout), one_minus)
 
 
 def _pair_of_map(pair: Pair, convention: Convention, layout: Layout) -> Pair:
@@ -251,11 +252,13 @@ def _image_of_map(image: CentredImage, convention: Convention, layout: Layout) -
     return pad(image, convention.window.taps(layout.spatial_ndim), convention.padding)
 
 
-def _as_map(d: jax.Array, at_windows: WindowStatistics, channels: int, layout: Layout) -> jax.Array:
-    """Returns the map 1 - d, 1 where no pixel of a window counts."""
+def _as_map(
+    d: jax.Array, at_windows: WindowStatistics, channels: int, convention: Convention, layout: Layout
+) -> jax.Array:
+    """Returns the map 1 - d of every window of the convention, 1 where no pixel of a window counts."""
     if at_windows.weight is not None:
         d = jnp.where(at_windows.weight == 0, 0, d)
-    similarity = unfold(1 - d, channels)
+    similarity = unfold(1 - strided(d, convention.stride, channels, layout.spatial_ndim), channels)
     return similarity[..., 0] if layout.channel_axis is None else similarity
 
 

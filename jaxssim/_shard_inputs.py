@@ -48,6 +48,11 @@ def prepare_shards(
             f"convention has downsample={convention.downsample!r}, which shrinks images of {inside} pixels across the "
             "borders of devices; shrink the images first, and pass dataclasses.replace(convention, downsample=None)"
         )
+    if convention.stride > 1:
+        raise ValueError(
+            f"convention has stride={convention.stride}, but devices that share images compute all windows; pass "
+            "dataclasses.replace(convention, stride=1), or images that no devices share"
+        )
     shards = Shards(mesh_axes, size)
     _check_lengths(shards.blocks(spatial, layout), convention, padding, scales)
     return shards, inside
@@ -101,7 +106,7 @@ def _check_valid_size(valid_size: Any, whole: Shape) -> Shape:
 
 
 def _check_lengths(blocks: tuple[Block, ...], convention: Convention, padding: Padding, scales: int) -> None:
-    """Raises a ValueError where a device holds too few pixels, or where mirrored edges do not count."""
+    """Raises a ValueError where a device holds too few pixels, or where edges do not count."""
     for block, radius in zip(blocks, radii(convention.window.taps(len(blocks))), strict=True):
         if block.mesh_axis is None or radius == 0:
             continue
@@ -114,9 +119,9 @@ def _check_lengths(blocks: tuple[Block, ...], convention: Convention, padding: P
             continue
         if block.is_partial:
             raise ValueError(
-                f"the convention's padding={padding!r} mirrors images at their edges, which needs images that fill the "
-                "devices; leave out valid_size and crop_border, or pass dataclasses.replace(convention, "
-                'padding="valid")'
+                f"the convention's padding={padding!r} continues images beyond their edges, which needs images "
+                "that fill the devices; leave out valid_size and crop_border, or pass "
+                'dataclasses.replace(convention, padding="valid")'
             )
         least = (radius + 1) * 2 ** (scales - 1)
         if block.length < least:

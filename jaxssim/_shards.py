@@ -78,15 +78,15 @@ def with_halo(pair: Pair, blocks: tuple[Block, ...], taps: Taps, padding: Paddin
     Windows begin in the block where `padding` is "valid"; otherwise each pixel of the block has a window around it.
     """
 
-    def extended(array: jax.Array) -> jax.Array:
+    def extended(array: jax.Array, outside: int = 0) -> jax.Array:
         if padding == "valid":
             return halos.with_halo_after(array, blocks, taps)
-        return halos.with_mirrored_halo(array, blocks, taps, padding)
+        return halos.with_padded_halo(array, blocks, taps, padding, outside)
 
     counting: tuple[jax.Array, ...] = ()
     if padding == "valid":
         counting = halos.counting_windows(blocks, taps, pair.arrays[0].ndim, jax.tree.leaves(pair.offsets)[0].dtype)
-    weight = None if pair.weight is None else extended(pair.weight)
+    weight = None if pair.weight is None else extended(pair.weight, 1)
     return pair._replace(arrays=tuple(map(extended, pair.arrays)), weight=weight, counting=counting)
 
 
@@ -116,7 +116,7 @@ def _number_of_windows(blocks: tuple[Block, ...], taps: Taps, padding: Padding) 
 
 
 def padding_of_mean(convention: Convention) -> Padding:
-    """Returns how an image is mirrored for its mean, "valid" if not at all."""
+    """Returns how an image is continued for its mean, "valid" if not at all."""
     return convention.padding if convention.average == "all" else "valid"
 
 

@@ -5,6 +5,7 @@ otherwise. The data range is not part of a convention.
 """
 
 import dataclasses
+import math
 import numbers
 from typing import Any, Literal, get_args
 
@@ -12,11 +13,21 @@ import jax
 import numpy as np
 
 __all__ = [
+    "BASICSR",
     "DM_PIX",
+    "FASTMRI",
+    "FAST_SSIM",
+    "FFMPEG",
+    "FUSED_SSIM",
+    "IMAGE_SIMILARITY_MEASURES",
     "KORNIA",
+    "MATLAB",
+    "MONAI",
     "OPENCV",
     "PIQ",
+    "PIQA",
     "PYTORCH_MSSSIM",
+    "SEWAR",
     "SKIMAGE",
     "SKIMAGE_GAUSSIAN",
     "TENSORFLOW",
@@ -29,19 +40,20 @@ __all__ = [
 ]
 
 AxisTaps = tuple[float, ...]
-"""The weights of a window along one axis: symmetric, odd in number, of sum 1."""
+"""The weights of a window along one axis: symmetric, of sum 1."""
 Taps = tuple[AxisTaps, ...]
 """The weights of a window along every spatial axis; the window is their outer product."""
 
-# All but "valid" are modes of `jnp.pad`.
-Padding = Literal["valid", "symmetric", "reflect"]
+Padding = Literal["valid", "symmetric", "reflect", "replicate", "zero"]
+PAD_MODES: dict[str, Any] = {"symmetric": "symmetric", "reflect": "reflect", "replicate": "edge", "zero": "constant"}
+"""The mode of `numpy.pad` for each padding but "valid"."""
 Covariance = Literal["population", "sample"]
 AverageOver = Literal["inside", "all"]
 Downsample = Literal["wang", "pool"]
 
 
 def _gaussian_taps(size: int, sigma: float) -> AxisTaps:
-    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
+    weights = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
     return tuple((weights / weights.sum()).tolist())
 
 
@@ -57,10 +69,15 @@ def _per_axis(value: Any, spatial_ndim: int, name: str) -> tuple[Any, ...]:
 
 def _check_size(size: int | tuple[int, ...]) -> None:
     for length in size if isinstance(size, tuple) else (size,):
-        if not (isinstance(length, numbers.Integral) and length > 0 and length % 2 == 1) or isinstance(length, bool):
+        if not _is_count(length):
             raise ValueError(
-                f"size must be an odd number of pixels or a tuple of odd numbers, got {size!r}; windows need a centre"
+                f"size must be a number of pixels, at least 1, or a tuple of one for each axis, got {size!r}; pass 11, "
+                "as the paper does"
             )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -75,11 +92,11 @@ class Gaussian:
     """A Gaussian window (Wang, Bovik, Sheikh & Simoncelli 2004).
 
     Args:
-        size: Length along each spatial axis in pixels, odd; or a tuple with one length for each axis.
+        size: Length along each spatial axis in pixels; or a tuple with one length for each axis.
         sigma: Standard deviation in pixels, positive; or a tuple with one for each axis.
 
     Raises:
-        ValueError: If a size is not odd and positive, or a sigma is not positive and finite.
+        ValueError: If a size is not a positive integer, or a sigma is not positive and finite.
 
     Example:
         >>> window = jaxssim.Gaussian(size=(3, 11, 11), sigma=(0.5, 1.5, 1.5))  # for volumes with thick slices
@@ -109,10 +126,10 @@ class Uniform:
     """A window of equal weights, the default of scikit-image.
 
     Args:
-        size: Length along each spatial axis in pixels, odd; or a tuple with one length for each axis.
+        size: Length along each spatial axis in pixels; or a tuple with one length for each axis.
 
     Raises:
-        ValueError: If a size is not odd and positive.
+        ValueError: If a size is not a positive integer.
 
     Example:
         >>> jaxssim.Uniform(5).taps(2)
@@ -138,10 +155,12 @@ class Convention:
     Args:
         window: `Gaussian` or `Uniform`: how means, variances and the covariance weight the pixels.
         padding: Which windows `ssim_map` covers. "valid": the windows inside the image, so that the map is `size - 1`
-            pixels shorter along each axis. Otherwise one window for every pixel, of the image mirrored at its edges:
-            "symmetric" repeats the edge pixel (d c b a | a b c d), "reflect" does not (d c b | a b c d).
+            pixels shorter along each axis. Otherwise one window of odd size for every pixel, of the image continued
+            beyond its edges: mirrored with the edge pixel ("symmetric": d c b a | a b c d) or without ("reflect":
+            d c b | a b c d), by the edge pixel ("replicate": a a a | a b c d), or by 0 ("zero").
         average: Which windows the value averages. "inside": those inside the image, whatever the padding. "all":
             those of the whole map.
+        stride: Distance in pixels between neighbouring windows along each axis.
         downsample: How to shrink images first, by the factor f = shorter side / 256, rounded. None: not at all. "wang":
             the mean of f x f pixels around every f-th pixel, of the mirrored image, with f rounded half up (Wang's
             later `ssim.m`). "pool": the mean of blocks of f x f pixels without a remainder, with f rounded half to even
@@ -152,7 +171,7 @@ class Convention:
             n / (n - 1) for a window of n pixels.
 
     Raises:
-        ValueError: If a field has a value that is not listed above.
+        ValueError: If a field has a value that is not listed above, or a window of even size comes with a padding.
 
     Example:
         >>> mine = jaxssim.Convention(window=jaxssim.Gaussian(7, 1.0), k1=0.02)
@@ -164,6 +183,7 @@ class Convention:
     window: Gaussian | Uniform = Gaussian()
     padding: Padding = "valid"
     average: AverageOver = "inside"
+    stride: int = 1
     downsample: Downsample | None = None
     k1: float = 0.01
     k2: float = 0.03
@@ -176,6 +196,13 @@ class Convention:
         for name, choices in (("padding", Padding), ("average", AverageOver), ("covariance", Covariance)):
             _check_choice(name, getattr(self, name), get_args(choices))
         _check_choice("downsample", self.downsample, (None, *get_args(Downsample)))
+        if not _is_count(self.stride):
+            raise ValueError(f"stride must be a number of pixels, at least 1, got {self.stride!r}; pass 1")
+        if self.padding != "valid" and np.any(np.asarray(self.window.size) % 2 == 0):
+            raise ValueError(
+                f'padding="{self.padding}" needs a window with a central pixel, got {self.window}; pass an odd size or '
+                'padding="valid"'
+            )
         for name, k in (("k1", self.k1), ("k2", self.k2)):
             if not (isinstance(k, numbers.Real) and 1e-15 <= k < np.inf):
                 raise ValueError(
@@ -200,6 +227,15 @@ DM_PIX = WANG2004
 PYTORCH_MSSSIM = WANG2004
 """`pytorch_msssim.ssim`."""
 
+PIQA = WANG2004
+"""`piqa.ssim`."""
+
+BASICSR = WANG2004
+"""`calculate_ssim` of BasicSR, in which super-resolution is reported."""
+
+MONAI = WANG2004
+"""`monai.metrics.SSIMMetric`."""
+
 PIQ = Convention(downsample="pool")
 """`piq.ssim`: `WANG2004` of images that are shrunk first, in piq's own way."""
 
@@ -212,8 +248,35 @@ TORCHMETRICS = KORNIA
 OPENCV = KORNIA
 """`cv2.quality.QualitySSIM` of opencv-contrib, averaged over the channels; OpenCV's data range is always 255."""
 
+MATLAB = Convention(padding="replicate", average="all")
+"""`ssim` of MATLAB's Image Processing Toolbox, of grey images and volumes; it takes a colour image for a volume."""
+
+FUSED_SSIM = Convention(padding="zero", average="all")
+"""`pytorch_ssim` and `fused_ssim`, the loss of 3-D Gaussian splatting: black surrounds the images."""
+
+FFMPEG = Convention(
+    window=Uniform(8), stride=4, covariance="sample", k1=math.sqrt(416) / (64 * 255), k2=math.sqrt(235963 / 4032) / 255
+)
+"""The filter `ssim` of ffmpeg, of each plane by itself: windows of 8x8 pixels, every 4 pixels.
+
+The constants are those of `WANG2004`, rounded as ffmpeg does for planes of 8 bits, where C1 = 416 / 64^2 and
+C2 = 235963 / (64 * 63).
+"""
+
+SEWAR = Convention(window=Uniform(11))
+"""`sewar.ssim`: a uniform window of 11 pixels, population covariance."""
+
 SKIMAGE = Convention(window=Uniform(7), padding="symmetric", covariance="sample")
 """`skimage.metrics.structural_similarity`: a uniform window of 7 pixels and the sample covariance."""
+
+FASTMRI = SKIMAGE
+"""`fastmri.evaluate.ssim`, the mean over the slices of a volume, each an image; their data range is the volume's."""
+
+FAST_SSIM = SKIMAGE
+"""`fast_ssim.ssim`."""
+
+IMAGE_SIMILARITY_MEASURES = SKIMAGE
+"""`ssim` of image-similarity-measures, whose data range is 4095 by default, also for 8-bit images."""
 
 SKIMAGE_GAUSSIAN = Convention(window=Gaussian(11, 1.5), padding="symmetric", covariance="sample")
 """`structural_similarity(..., gaussian_weights=True)`: the window of `WANG2004`, with the sample covariance."""

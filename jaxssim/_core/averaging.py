@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -39,7 +40,21 @@ def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatia
     taps = convention.window.taps(spatial_ndim)
     if convention.average == "all":
         pair = pad_pair(pair, taps, convention.padding)
+    pair = pair._replace(counting=(*pair.counting, *strided_windows(pair, taps, convention.stride)))
     return mean_over_windows(lambda part: formula(window_statistics(part, taps), convention, taps), taps, pair)
+
+
+def strided_windows(pair: Pair, taps: Taps, stride: int) -> tuple[jax.Array, ...]:
+    """Returns, for each spatial axis, 1 at the centre of every `stride`-th window and 0 elsewhere; nothing for 1."""
+    if stride == 1:
+        return ()
+    shape, dtype = pair.arrays[0].shape, jax.tree.leaves(pair.offsets)[0].dtype
+    axes = range(len(shape) - 1 - len(taps), len(shape) - 1)
+    along = ((np.arange(shape[axis]) - radius) % stride == 0 for axis, radius in zip(axes, radii(taps), strict=True))
+    return tuple(
+        jnp.asarray(chosen, dtype).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+        for axis, chosen in zip(axes, along, strict=True)
+    )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -89,7 +104,7 @@ def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
     image, folded = pair.arrays[0], window_weights(pair, taps).astype(jax.tree.leaves(pair.offsets)[0].dtype)
     weight = unfold(folded, 1 if folded.shape[-1] == 1 else image.shape[-1])
     axes = range(-1 - len(taps), -1)
-    windows = (image.shape[axis] - 2 * radius for axis, radius in zip(axes, radii(taps), strict=True))
+    windows = (image.shape[axis] - len(axis_taps) + 1 for axis, axis_taps in zip(axes, taps, strict=True))
     repeated = math.prod(n for axis, n in zip(axes, windows, strict=True) if weight.shape[axis] == 1)
     for _ in axes:
         weight = weight.sum(-2)
@@ -123,10 +138,18 @@ def inside_windows(values: jax.Array, taps: Taps, channels: int) -> jax.Array:
     return _crop_radii(unfold(values, channels), taps)
 
 
+def strided(values: jax.Array, stride: int, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns every `stride`-th of folded values along each spatial axis, folded; an axis of length 1 stays."""
+    if stride == 1:
+        return values
+    unfolded = unfold(values, channels if values.shape[-1] > 1 else 1)
+    return fold(unfolded[(..., *(slice(None, None, stride),) * spatial_ndim, slice(None))])
+
+
 def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
     """Returns the centres of all windows, folded; an axis of length 1 stays as it is."""
-    spatial = zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True)
-    inside = (slice(radius, -radius or None) if n > 1 else slice(None) for n, radius in spatial)
+    spatial = zip(image.shape[-1 - len(taps) : -1], map(len, taps), strict=True)
+    inside = (slice(size // 2, size // 2 + n - size + 1) if n > 1 else slice(None) for n, size in spatial)
     return fold(image[(..., *inside, slice(None))])
 
 
@@ -260,7 +283,7 @@ def _total_weight(pair: Pair, taps: Taps) -> jax.Array:
         total = weight_of_windows(pair, taps)[(..., *(None,) * len(taps), slice(None))]
         return jnp.where(total == 0, 1, total)
     if pair.weight is None:
-        windows = (n - 2 * radius for n, radius in zip(image.shape[-1 - len(taps) : -1], radii(taps), strict=True))
+        windows = (n - len(each) + 1 for n, each in zip(image.shape[-1 - len(taps) : -1], taps, strict=True))
         dtype = jax.tree.leaves(pair.offsets)[0].dtype
         return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), dtype)
     weight = unfold(centre_weights(pair.weight, taps, image.ndim - 1), image.shape[-1])

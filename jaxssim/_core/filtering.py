@@ -68,7 +68,7 @@ def total_variance(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the moments of windows that span one more axis, by the law of total variance.
 
-    With d = m - m_c the difference from the window's central pixel: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)².
+    With d = m - m_c the difference from a pixel in the middle: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)².
     The central d is 0, so by Cauchy and Schwarz (Σ w d)² is at most (1 - w_c) Σ w d²: little cancels, and V' >= 0.
     """
     means = shifted_views(mean, filter_axis)
@@ -117,10 +117,11 @@ def shifted_views(x: jax.Array, filter_axis: FilterAxis) -> list[jax.Array]:
 
 def symmetric_sum(terms: Sequence[jax.Array], taps: AxisTaps) -> jax.Array:
     """Returns Σ taps · terms for symmetric taps: equal taps in pairs, small ones first, which rounds least."""
-    radius, weights = len(taps) // 2, np.asarray(taps, terms[0].dtype)
+    half, weights = len(taps) // 2, np.asarray(taps, terms[0].dtype)
     # Functions of lax here and above: the operators of jax.numpy take three times as long to trace.
-    pairs = (lax.mul(lax.add(terms[k], terms[-1 - k]), weights[k]) for k in range(radius))
-    return functools.reduce(lax.add, (*pairs, lax.mul(terms[radius], weights[radius])))
+    pairs = (lax.mul(lax.add(terms[k], terms[-1 - k]), weights[k]) for k in range(half))
+    centre = [lax.mul(terms[half], weights[half])] if len(taps) % 2 else []
+    return functools.reduce(lax.add, (*pairs, *centre))
 
 
 def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
@@ -131,7 +132,7 @@ def weighted_sum(x: jax.Array, taps: Taps, *, channels: int = 1) -> jax.Array:
 
     Args:
         x: floating, (*batch, *spatial), channels folded into the last axis.
-        taps: the weights along each spatial axis, symmetric, odd in number.
+        taps: the weights along each spatial axis, symmetric.
         channels: number of channels folded into the last axis, the distance of neighbouring pixels along that axis.
 
     Returns:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxssim.conventions import AxisTaps, Padding, Taps
+from jaxssim.conventions import PAD_MODES, AxisTaps, Padding, Taps
 
 MeshAxis = str | tuple[str, ...]
 """The axis of a mesh over which an axis of an image is sharded, or several."""
@@ -83,7 +83,8 @@ def counting_windows(blocks: Sequence[Block], taps: Taps, ndim: int, dtype: np.d
         halo, radius = halo_after(block, axis_taps), len(axis_taps) // 2
         if block.is_partial or halo:
             centre = positions(block, ndim, block.start, block.length - block.start + halo)
-            inside = (centre >= block.first + radius) & (centre < block.end - radius)
+            after = len(axis_taps) - 1 - radius
+            inside = (centre >= block.first + radius) & (centre < block.end - after)
             weights.append(inside.astype(dtype))
     return tuple(weights) or (jnp.ones((1,) * ndim, dtype),)
 
@@ -116,30 +117,40 @@ def with_halo_after(array: jax.Array, blocks: Sequence[Block], taps: Taps) -> ja
     return array
 
 
-def with_mirrored_halo(array: jax.Array, blocks: Sequence[Block], taps: Taps, padding: Padding) -> jax.Array:
-    """Returns the block with the pixels of a window around each of its pixels; the whole image is mirrored."""
+def with_padded_halo(
+    array: jax.Array, blocks: Sequence[Block], taps: Taps, padding: Padding, outside: float
+) -> jax.Array:
+    """Returns the block with the pixels of a window around each of its pixels.
+
+    The whole image is continued beyond its edges, by `outside` where the padding is "zero".
+    """
     for block, axis_taps in zip(blocks, taps, strict=True):
         radius = len(axis_taps) // 2
         if block.mesh_axis is None:
-            widths = [(0, 0)] * array.ndim
-            widths[block.axis] = (radius, radius)
-            array = jnp.pad(array, widths, mode=padding)
+            array = _padded(array, block, (radius, radius), padding, outside)
         elif radius:
-            array = _concatenate(_mirrored_parts(array, block, radius, padding), block)
+            array = _concatenate(_padded_parts(array, block, radius, padding, outside), block)
     return array
 
 
-def _mirrored_parts(array: jax.Array, block: Block, radius: int, padding: Padding) -> list[jax.Array]:
+def _padded_parts(array: jax.Array, block: Block, radius: int, padding: Padding, outside: float) -> list[jax.Array]:
     device, devices = lax.axis_index(block.mesh_axis), devices_along(block.mesh_axis)
-    edge = 1 if padding == "reflect" else 0
-    head = _slice(array, block, edge, edge + radius)
-    tail = _slice(array, block, block.length - edge - radius, block.length - edge)
+    needed = radius + 1  # pixels, of which "reflect" leaves out the first
+    head = _padded(_slice(array, block, 0, needed), block, (radius, 0), padding, outside)
+    tail = _padded(_slice(array, block, block.length - needed, block.length), block, (0, radius), padding, outside)
     (before,), (after,) = _pixels_before(array, block, radius), _pixels_after(array, block, radius)
     return [
-        jnp.where(device == 0, jnp.flip(head, block.axis), before),
+        jnp.where(device == 0, _slice(head, block, 0, radius), before),
         array,
-        jnp.where(device == devices - 1, jnp.flip(tail, block.axis), after),
+        jnp.where(device == devices - 1, _slice(tail, block, needed, needed + radius), after),
     ]
+
+
+def _padded(array: jax.Array, block: Block, width: tuple[int, int], padding: Padding, outside: float) -> jax.Array:
+    widths = [(0, 0)] * array.ndim
+    widths[block.axis] = width
+    options = {"constant_values": outside} if padding == "zero" else {}
+    return jnp.pad(array, widths, PAD_MODES[padding], **options)
 
 
 def _pixels_after(array: jax.Array, block: Block, count: int) -> list[jax.Array]:

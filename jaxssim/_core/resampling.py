@@ -1,12 +1,13 @@
-"""Padding, cropping and shrinking of images. Each maps constant images to themselves: offsets do not change."""
+"""Padding, cropping and shrinking of images. Offsets do not change: all but zero padding keeps constant images."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxssim._core.images import CentredImage, Pair, map_images
-from jaxssim.conventions import Downsample, Padding, Taps
+from jaxssim.conventions import PAD_MODES, Downsample, Padding, Taps
 
 Shape = tuple[int, ...]
 
@@ -54,21 +55,26 @@ def block_mean(image: CentredImage, factors: tuple[int, ...], before: int) -> Ce
 
 
 def pad_pair(pair: Pair, taps: Taps, padding: Padding) -> Pair:
-    """Returns a pair mirrored at its edges, so that every pixel has a window, or the pair itself for "valid"."""
+    """Returns a pair continued beyond its edges, so that every pixel has a window, or the pair itself for "valid"."""
     return pair if padding == "valid" else map_images(pad, pair, taps, padding)
 
 
 def pad(image: CentredImage, taps: Taps, padding: Padding) -> CentredImage:
-    """Returns an image mirrored at its edges, so that every pixel has a window, or the image itself for "valid"."""
+    """Returns an image continued beyond its edges, so that every pixel has a window, or the image for "valid"."""
     if padding == "valid":
         return image
 
-    def padded(array: jax.Array) -> jax.Array:
+    def padded(array: jax.Array, outside: ArrayLike) -> jax.Array:
         batch = [(0, 0)] * (array.ndim - len(taps) - 1)
-        widths = [(radius, radius) for radius in radii(taps)]
-        return jnp.pad(array, [*batch, *widths, (0, 0)], mode=padding)
+        widths = [*batch, *((radius, radius) for radius in radii(taps)), (0, 0)]
+        continued = jnp.pad(array, widths, PAD_MODES[padding])
+        if padding != "zero":
+            return continued
+        inside = np.pad(np.ones(array.shape[len(batch) : -1], bool), widths[len(batch) : -1])
+        return jnp.where(inside[..., None], continued, outside)
 
-    return image._replace(centred=padded(image.centred), weight=None if image.weight is None else padded(image.weight))
+    weight = None if image.weight is None else padded(image.weight, 1)
+    return image._replace(centred=padded(image.centred, -image.offset), weight=weight)
 
 
 def crop(image: CentredImage, widths: tuple[tuple[int, int], ...]) -> CentredImage:

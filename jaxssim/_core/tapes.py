@@ -63,7 +63,7 @@ class Strips(NamedTuple):
     b: Any  # y, or x - y less its offset
     weight: Any  # of a mask, within [0, 1]; None without one
     parameters: Any  # the rows of `Parameters`: (6, columns, channels)
-    counted: Any  # the first row that counts, and the first that does not: (2, axes of rows, columns, channels)
+    counted: Any  # the first row that counts, and the first beyond: (2, axes of rows, columns, channels)
 
 
 class Parameters(NamedTuple):
@@ -99,7 +99,8 @@ def column_sums(task: Task, strips: Strips, constants: Constants | None) -> Colu
     statistics = _statistics(u, v, weight, parameters, constants, task.taps, channels)
     values = [formula(statistics, task.convention, task.taps) for formula in task.formulas]
     centres = None if weight is None else inside_windows(weight, task.taps, channels)
-    sums, total = _row_sums(values, centres, strips.counted[..., : values[0].shape[-1] // channels, :])
+    counted = strips.counted[..., : values[0].shape[-1] // channels, :]
+    sums, total = _row_sums(values, centres, counted, task.convention.stride)
     similarity = _similarity(statistics, task) if task.mapped else None
     return ColumnSums(sums, None, total, similarity)
 
@@ -155,22 +156,24 @@ def _pixel_errors(x: jax.Array, y: jax.Array, weight: jax.Array | None, strips: 
 
 
 def _row_sums(
-    values: list[jax.Array], weight: jax.Array | None, counted: jax.Array
+    values: list[jax.Array], weight: jax.Array | None, counted: jax.Array, stride: int = 1
 ) -> tuple[jax.Array, jax.Array | None]:
     """Returns the weighted sum of each array of values over the rows that count, and the sum of the weights."""
-    counts = _counts(counted, values[0].shape)
+    counts = _counts(counted, values[0].shape, stride)
     weighted = values if weight is None else [weight * each for each in values]
     sums = jnp.stack([_sum_over_rows(jnp.where(counts, each, 0)) for each in weighted])
     return sums, None if weight is None else _sum_over_rows(jnp.where(counts, weight, 0))
 
 
-def _counts(counted: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _counts(counted: jax.Array, shape: tuple[int, ...], stride: int = 1) -> jax.Array:
     """Returns at which windows the row along every axis counts."""
     counts = jnp.ones((), bool)
     for axis in range(counted.shape[1]):
         first, last = (_along_columns(bound, len(shape)) for bound in counted[:, axis])
         row = lax.broadcasted_iota(counted.dtype, shape, axis)
         counts = counts & (first <= row) & (row < last)
+        if stride > 1:
+            counts = counts & ((row - first) % stride == 0)
     return counts
 
 

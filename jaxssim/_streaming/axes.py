@@ -1,7 +1,8 @@
 """Which pixels of an image lie under which windows, axis by axis: padding, shrinking, and the blocks of a large image.
 
 A map of an axis holds, for each position of a plane, the pixel of the image that stands there. A mirrored edge, the
-last pixel of an odd side, which counts twice when an image is halved, and a cropped remainder are maps.
+last pixel of an odd side, which counts twice when an image is halved, and a cropped remainder are maps. OUTSIDE stands
+where zero padding has no pixel of the image.
 """
 
 import functools
@@ -11,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxssim._core.tapes import Task
-from jaxssim.conventions import Convention, Downsample
+from jaxssim.conventions import PAD_MODES, Convention, Downsample
 
 Ranges = tuple[tuple[int, int], ...]
 """The first pixel and the first pixel beyond, along each spatial axis."""
 AxisMap = np.ndarray
+OUTSIDE = -1
 
 
 class View(NamedTuple):
@@ -31,6 +33,16 @@ class View(NamedTuple):
     def halo(self) -> tuple[int, ...]:
         """The number of pixels that each axis has more than windows."""
         return tuple(len(axis_map) - n for axis_map, n in zip(self.maps, self.windows, strict=True))
+
+    @property
+    def stride(self) -> int:
+        """The distance between neighbouring windows that count."""
+        return self.task.convention.stride
+
+    @property
+    def map_shape(self) -> tuple[int, ...]:
+        """The number of windows of the map along each axis."""
+        return tuple(-(-n // self.stride) for n in self.windows)
 
 
 class Scale(NamedTuple):
@@ -62,7 +74,8 @@ def window_map(length: int, size: int, convention: Convention, padded: bool) -> 
     """Returns the map from the pixels under windows of `size` pixels, which reach beyond the image where `padded`."""
     if not padded or convention.padding == "valid":
         return whole(length)
-    return np.pad(whole(length), size // 2, mode=convention.padding)
+    options = {"constant_values": OUTSIDE} if convention.padding == "zero" else {}
+    return np.pad(whole(length), size // 2, PAD_MODES[convention.padding], **options)
 
 
 def halving_map(length: int, factor: int) -> AxisMap:
@@ -103,6 +116,7 @@ def cut_axis(scales: tuple[Scale, ...], axis: int, length: int, block: int) -> I
 
 
 def _union(bounds: tuple[int, int], pixels: np.ndarray) -> tuple[int, int]:
+    pixels = pixels[pixels != OUTSIDE]
     first, last = int(pixels.min()), int(pixels.max()) + 1
     return (first, last) if bounds[0] == bounds[1] else (min(first, bounds[0]), max(last, bounds[1]))
 

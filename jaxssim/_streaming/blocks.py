@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxssim._streaming.axes import AxisCut, Ranges, Scale, View, block_mean, cut_axis, take
+from jaxssim._streaming.axes import OUTSIDE, AxisCut, Ranges, Scale, View, block_mean, cut_axis, take
 from jaxssim._streaming.sources import Source
 
 BLOCK = 2**23
@@ -102,11 +102,13 @@ def planes_of_block(
         if i:
             before = [cut.pixels[i - 1][0] for cut in cuts]
             pixels = shrink(pixels, scale, bounds, before, means_dtype)
-        images = _sum_and_difference(pixels, parameters, dtype) if summed or i else pixels
+        images, zeros = pixels, np.zeros((2, 1), dtype)
+        if summed or i:
+            images, zeros = _sum_and_difference(pixels, parameters, dtype), -parameters[3:]
         for j, view in enumerate(scale.views):
             windows = tuple(cut.windows[i][j] for cut in cuts)
             if all(last > first for first, last in windows):
-                seen = _under_windows(images, view, windows, bounds)
+                seen = _under_windows(images, view, windows, bounds, zeros)
                 yield Plane(view, seen, parameters, windows)
 
 
@@ -139,10 +141,17 @@ def shrink(
     return Pixels(x, y, weight)
 
 
-def _under_windows(pixels: Pixels, view: View, windows: Ranges, bounds: list[tuple[int, int]]) -> Pixels:
+def _under_windows(
+    pixels: Pixels, view: View, windows: Ranges, bounds: list[tuple[int, int]], zeros: np.ndarray
+) -> Pixels:
+    """Returns the pixels under some windows; `zeros`, of x and y or of sum and difference, lie outside the image."""
     for axis, (first, last) in enumerate(windows):
-        indices = view.maps[axis][first : last + view.halo[axis]] - bounds[axis][0]
-        pixels = pixels.at(indices, axis)
+        places = view.maps[axis][first : last + view.halo[axis]]
+        pixels = pixels.at(np.maximum(places - bounds[axis][0], 0), axis)
+        if (outside := places == OUTSIDE).any():
+            where = outside.reshape([-1 if i == axis else 1 for i in range(pixels.x.ndim)])
+            x, y = (np.where(where, zero.astype(i.dtype), i) for zero, i in zip(zeros, pixels[:2], strict=True))
+            pixels = Pixels(x, y, None if pixels.weight is None else np.where(where, 1, pixels.weight))
     return pixels
 
 

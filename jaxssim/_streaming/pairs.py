@@ -53,7 +53,7 @@ class Pair:
         """Returns what receives the map, or raises a ValueError if `out` has another shape."""
         view = (self.scales_of_shrunk or self.scales)[0].views[-1]
         channels = (self.sources.x.channels,) if self.checked.has_channels else ()
-        shape = (*self.checked.batch, *view.windows, *channels)
+        shape = (*self.checked.batch, *view.map_shape, *channels)
         if out is None:
             return np.empty(shape, self.checked.dtype)
         if tuple(getattr(out, "shape", ())) != shape or not hasattr(out, "__setitem__"):

@@ -50,7 +50,7 @@ class MapPart:
 
     def __init__(self, image: Image, plane: Plane, dtype: np.dtype) -> None:
         """Makes room for all windows of the block."""
-        self.image, self.windows, self.strips_waiting = image, plane.windows, 0
+        self.image, self.windows, self.stride, self.strips_waiting = image, plane.windows, plane.view.stride, 0
         self.complete = False
         self.values = np.empty((*(last - first for first, last in plane.windows), plane.pixels.x.shape[-1]), dtype)
 
@@ -63,7 +63,10 @@ class MapPart:
     def write_if_done(self) -> None:
         """Hands the map on if no strip is missing."""
         if self.complete and not self.strips_waiting:
-            self.image.map_target(self.windows, self.values)
+            stride = self.stride
+            chosen = tuple(slice(-first % stride, None, stride) for first, _ in self.windows)
+            windows = tuple((-(-first // stride), -(-last // stride)) for first, last in self.windows)
+            self.image.map_target(windows, self.values[chosen])
 
 
 class Strip(NamedTuple):
@@ -73,17 +76,19 @@ class Strip(NamedTuple):
     names: tuple[str | None, ...]
     map_part: MapPart | None
     inside: Ranges  # the windows, counted from the first of the plane
-    counted: Ranges  # those that count, counted from the first of the strip
+    counted: Ranges  # every `stride`-th of these counts, counted from the first of the strip
+    stride: int
     start: int  # their first column on the tape
 
 
 def make_strip(image: Image, plane: Plane, map_part: MapPart | None, inside: Ranges, start: int) -> Strip:
-    """Returns a strip of a plane; windows in the margins of the view do not count."""
+    """Returns a strip of a plane; windows in the margins of the view, and between strides, do not count."""
     view, counted = plane.view, []
     for (low, high), (first, _), n, margin in zip(inside, plane.windows, view.windows, view.margins, strict=True):
-        least = max(0, margin - first - low)
+        from_margin = first + low - margin
+        least = -from_margin if from_margin < 0 else -from_margin % view.stride
         counted.append((least, max(least, min(high - low, n - margin - first - low))))
-    return Strip(image, view.names, map_part, inside, tuple(counted), start)
+    return Strip(image, view.names, map_part, inside, tuple(counted), view.stride, start)
 
 
 class Tape:
@@ -201,12 +206,13 @@ def _add_strips(strips: list[Strip], result: Any, channels: int) -> None:
     if result.unit is not None:
         unit = result.unit.astype(np.float64)
         sums *= np.stack([unit**2, unit])
-    totals = _sums_between(sums, bounds, channels)
+    stride = strips[0].stride
+    totals = _sums_between(sums, bounds, stride, channels)
     if result.weight is None:
-        counts = [math.prod(last - first for first, last in strip.counted) for strip in strips]
+        counts = [math.prod(-(-(last - first) // strip.stride) for first, last in strip.counted) for strip in strips]
         weights = np.repeat(np.asarray(counts, np.float64)[:, None], channels, axis=1)
     else:
-        weights = _sums_between(result.weight.astype(np.float64), bounds, channels)
+        weights = _sums_between(result.weight.astype(np.float64), bounds, stride, channels)
     for i, strip in enumerate(strips):
         for name, total in zip(strip.names, totals, strict=True):
             if name is not None:
@@ -218,9 +224,17 @@ def _add_strips(strips: list[Strip], result: Any, channels: int) -> None:
         strip.image.strips_waiting -= 1
 
 
-def _sums_between(values: np.ndarray, bounds: list[tuple[int, int]], channels: int) -> np.ndarray:
-    """Returns the sums of ranges of columns: (..., ranges, channels), from (..., columns * channels)."""
+def _sums_between(values: np.ndarray, bounds: list[tuple[int, int]], stride: int, channels: int) -> np.ndarray:
+    """Returns the sums of every `stride`-th of ranges of columns: (..., ranges, channels).
+
+    `values` is (..., columns * channels).
+    """
     columns = values.reshape(*values.shape[:-1], -1, channels).swapaxes(-1, -2)
+    if stride > 1:
+        counts = np.zeros(columns.shape[-1], bool)
+        for first, last in bounds:
+            counts[first:last:stride] = True
+        columns = np.where(counts, columns, 0)
     columns = np.pad(columns, [(0, 0)] * (columns.ndim - 1) + [(0, 1)])  # a range may end after the last column
     sums = np.add.reduceat(columns, np.ravel(bounds), axis=-1)[..., ::2]
     empty = [first == last for first, last in bounds]  # where reduceat returns the first column beyond

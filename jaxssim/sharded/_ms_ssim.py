@@ -59,7 +59,7 @@ def ms_ssim(
 
     Raises:
         ValueError: If `axis_names` are no axes over which `x` varies inside `jax.shard_map` with `check_vma=True`,
-            the scales cannot halve the pixels of a device, `crop_border` is not 0, the convention mirrors images that
+            the scales cannot halve the pixels of a device, `crop_border` is not 0, the convention continues images that
             padding surrounds or of which a device holds too little, or for what `jaxssim.ms_ssim` raises.
 
     Example:
@@ -116,7 +116,7 @@ def ms_ssim_loss(
 
     Raises:
         ValueError: If `axis_names` are no axes over which `x` varies inside `jax.shard_map` with `check_vma=True`,
-            the scales cannot halve the pixels of a device, `crop_border` is not 0, the convention mirrors images that
+            the scales cannot halve the pixels of a device, `crop_border` is not 0, the convention continues images that
             padding surrounds or of which a device holds too little, or for what `jaxssim.ms_ssim_loss` raises.
 
     Example:

@@ -58,8 +58,8 @@ def ssim(
 
     Raises:
         ValueError: If `axis_names` are no axes over which `x` varies inside `jax.shard_map` with `check_vma=True`,
-            the convention shrinks images, the convention mirrors images that a border or padding surrounds or of which
-            a device holds too little, or for what `jaxssim.ssim` raises.
+            the convention shrinks images, the convention continues images that a border or padding surrounds or of
+            which a device holds too little, the convention has a stride, or for what `jaxssim.ssim` raises.
 
     Example:
         >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
@@ -113,8 +113,8 @@ def ssim_loss(
 
     Raises:
         ValueError: If `axis_names` are no axes over which `x` varies inside `jax.shard_map` with `check_vma=True`,
-            the convention shrinks images, the convention mirrors images that a border or padding surrounds or of which
-            a device holds too little, or for what `jaxssim.ssim_loss` raises.
+            the convention shrinks images, the convention continues images that a border or padding surrounds or of
+            which a device holds too little, the convention has a stride, or for what `jaxssim.ssim_loss` raises.
 
     Example:
         >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")
@@ -171,8 +171,8 @@ def ssim_map(
 
     Raises:
         ValueError: If `axis_names` are no axes over which `x` varies inside `jax.shard_map` with `check_vma=True`,
-            the convention shrinks images, the convention mirrors images that a border or padding surrounds or of which
-            a device holds too little, or for what `jaxssim.ssim_map` raises.
+            the convention shrinks images, the convention continues images that a border or padding surrounds or of
+            which a device holds too little, the convention has a stride, or for what `jaxssim.ssim_map` raises.
 
     Example:
         >>> mesh, rows = jax.sharding.Mesh(jax.devices(), "rows"), jax.sharding.PartitionSpec("rows")

@@ -94,6 +94,14 @@ PEERS = [
     (conventions.KORNIA, "kornia, max_val=255", FLOAT64),
     # It computes E[x²] - E[x]² in float32 of values up to 255.
     (conventions.OPENCV, "opencv", 5e-5),
+    # These compute E[x²] - E[x]²; MONAI and fast-ssim in float32, and piqa rounds its weights to float32.
+    (conventions.PIQA, "piqa", 2e-5),
+    (conventions.FUSED_SSIM, "piqa, padding=True", 2e-5),
+    (conventions.MONAI, "monai", 2e-4),
+    (conventions.FAST_SSIM, "fast-ssim", 5e-6),
+    (conventions.SEWAR, "sewar", FLOAT64),
+    # Its log has six decimals.
+    (conventions.FFMPEG, "ffmpeg", 8e-7),
 ]
 each_peer = pytest.mark.parametrize(
     ("convention", "peer", "atol"), PEERS, ids=lambda value: value if isinstance(value, str) else ""
@@ -101,14 +109,15 @@ each_peer = pytest.mark.parametrize(
 
 
 @each_peer
-def test_torch_packages_and_opencv_for_two_shapes(convention, peer, atol):
+def test_committed_values_for_two_shapes(convention, peer, atol):
     assert_agree(convention, committed()["values"][peer], atol, median=atol, shapes=frozenset({SMALL, LARGE}))
 
 
 @slow
 @each_peer
-def test_torch_packages_and_opencv_for_all_shapes(convention, peer, atol):
-    assert_agree(convention, committed()["values"][peer], atol)
+def test_committed_values_for_all_shapes(convention, peer, atol):
+    median = 2e-6 if peer == "monai" else FLOAT64  # MONAI computes in float32
+    assert_agree(convention, committed()["values"][peer], atol, median)
 
 
 @slow
@@ -170,3 +179,15 @@ def test_the_pairs_give_each_convention_a_different_value():
     for a, b in itertools.combinations(different, 2):
         a, b = values_of_jaxssim(a), values_of_jaxssim(b)
         assert max(abs(a[name] - b[name]) for name in a.keys() & b.keys()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, 0.282242298), ({"spatial_ndim": 3, "channel_axis": None}, 0.488575444)]
+)
+def test_matlab_toolbox_by_channel_and_as_a_volume(options, expected):
+    """The values are those of benchmarks/toolbox_ssim.m, for the pair of docs/conventions.md."""
+    x = pytest.importorskip("skimage").data.astronaut()
+    noise = np.random.default_rng(0).integers(-50, 51, x.shape)
+    y = np.clip(x + noise, 0, 255).astype(np.uint8)
+    value = jaxssim.ssim(x, y, convention=conventions.MATLAB, **options)
+    np.testing.assert_allclose(value, expected, atol=FLOAT64)

@@ -128,12 +128,12 @@ def test_errors_of_metrics_without_data_range(metric):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Gaussian(size=10), ("size must be an odd number", "10")),
-        (lambda: Gaussian(size=-1), ("size must be an odd number", "-1")),
-        (lambda: Gaussian(size=3.0), ("size must be an odd number", "3.0")),
+        (lambda: Gaussian(size=(11, 0)), ("size must be a number of pixels", "0")),
+        (lambda: Gaussian(size=-1), ("size must be a number of pixels", "-1")),
+        (lambda: Gaussian(size=3.0), ("size must be a number of pixels", "3.0")),
         (lambda: Gaussian(sigma=0.0), ("sigma must be a positive number", "0.0")),
         (lambda: Gaussian(sigma=np.nan), ("sigma must be a positive number", "nan")),
-        (lambda: Uniform(size=0), ("size must be an odd number", "0")),
+        (lambda: Uniform(size=0), ("size must be a number of pixels", "0")),
         (lambda: Convention(window=11), ("window must be jaxssim.Gaussian", "11")),
         (lambda: Convention(padding="same"), ("padding must be", '"valid"', "'same'")),
         (lambda: Convention(covariance="biased"), ("covariance must be", '"population"', "'biased'")),

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(jax.device_count() < 4, reason="fewer than four 
 
 SMALL = Convention(window=Gaussian(5, 1.0))
 MIRRORED = dataclasses.replace(SMALL, padding="reflect", average="all")
+BLACK = dataclasses.replace(SMALL, padding="zero", average="all")
 THREE = dict(weights=(0.2, 0.3, 0.5), convention=SMALL)
 VOLUMES = dict(spatial_ndim=3, channel_axis=None, convention=SMALL)
 MASK = np.random.default_rng(1).random((32, 13)) * (np.arange(32)[:, None] > 9)
@@ -41,6 +42,9 @@ CASES = {  # the function, the shape of the images, the devices along each spati
     "mask and padding": ("ssim_loss", (30, 13, 3), (4, 1), dict(convention=SMALL, mask=MASK[:30])),
     "border": ("ssim_loss", (24, 13, 3), (4, 1), dict(convention=SMALL, crop_border=3)),
     "mirrored": ("ssim_loss", (16, 9, 3), (4, 1), dict(convention=MIRRORED)),
+    "black outside": ("ssim_loss", (16, 9, 3), (4, 1), dict(convention=BLACK)),
+    "black outside, under a mask": ("ssim_loss", (32, 13, 3), (4, 1), dict(convention=BLACK, mask=MASK)),
+    "edge repeated, rows and columns": ("ssim_loss", (16, 18, 3), (2, 2), dict(convention=conventions.MATLAB)),
     "mirrored, rows and columns": ("ssim_loss", (16, 18, 3), (2, 2), dict(convention=conventions.KORNIA)),
     "scikit-image": ("ssim_loss", (28, 13, 3), (4, 1), dict(convention=conventions.SKIMAGE)),
     "constants": ("ssim_loss", (24, 9, 3), (4, 1), dict(convention=SMALL, k1=0.05, k2=0.1)),
