@@ -16,7 +16,7 @@ from jaxssim._streaming.blocks import Plane
 IN_FLIGHT = 2
 """The number of tapes that are computed while the next is filled."""
 LEAST_STRIP = 64
-"""The rest of a tape holds no strip of fewer columns of windows, whose halo would cost more than it brings."""
+"""The rest of a tape that holds strips takes no strip of fewer columns of windows, whose halo would cost too much."""
 
 
 class Image:
@@ -157,7 +157,7 @@ class Writer:
         for band in itertools.product(*bands):
             start = 0
             while start < width:
-                if tape.free < min(width - start, LEAST_STRIP):
+                if tape.used and tape.free < min(width - start, LEAST_STRIP):
                     self._launch(key)
                     tape = self._tape(key)
                     continue
