@@ -81,7 +81,7 @@ class Evaluator:
         channel_axis: int | None = LAST,
     ) -> None:
         """Checks the metrics; images are checked when they come."""
-        names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        names = (metrics,) if isinstance(metrics, str) or not isinstance(metrics, Iterable) else tuple(metrics)
         unknown = [name for name in names if name not in METRICS]
         if unknown or not names:
             raise ValueError(f"metrics must be some of {', '.join(map(repr, METRICS))}, got {metrics!r}")
@@ -119,7 +119,7 @@ class Evaluator:
         """
         if out is not None and not self._wanted.mapped:
             raise ValueError(f'out receives a map, but metrics are {self._wanted.metrics}; pass "ssim_map" among them')
-        (scores,) = self._scores([(x, y, mask)], out, progress)
+        (scores,) = self._scores([(x, y, mask)], out, progress, numbered=False)
         return scores
 
     def stream(self, pairs: Iterable[Sequence[Any]]) -> Iterator[Scores]:
@@ -133,46 +133,64 @@ class Evaluator:
                 that reads pictures reads the next ones while the last ones are scored.
 
         Raises:
-            ValueError: As `__call__`; a note of the exception says which pair it is, counted from 0.
+            ValueError: As `__call__`; a note of the exception says which pair it is, counted from 0. The scores of all
+                pairs before it come first, also where `pairs` itself raises an error.
         """
         return self._scores(pairs, None, None)
 
-    def _scores(self, pairs: Iterable[Sequence[Any]], out: Any, progress: Any) -> Iterator[Scores]:
+    def _scores(
+        self, pairs: Iterable[Sequence[Any]], out: Any, progress: Any, numbered: bool = True
+    ) -> Iterator[Scores]:
         writers: dict[np.dtype, Writer] = {}
         waiting: collections.deque[Pair] = collections.deque()
-        for pair, planes in prefetched(self._blocks(pairs, out, _x64())):
-            if planes is None:
-                waiting.append(pair)
-                pair.complete()
-            else:
-                dtype = pair.checked.dtype
-                if dtype not in writers:
-                    writers[dtype] = Writer(dtype, pair.checked.constants)
-                for image, plane in planes:
-                    writers[dtype].write(plane, image)
-                pair.note_progress(progress)
-            if len(waiting) > PAIRS_WAITING or sum(each.map_values for each in waiting) > MAP_VALUES_WAITING:
-                _flush(writers)
-            while waiting and waiting[0].done:
-                yield waiting.popleft().scores()
+        try:
+            for pair, planes in prefetched(self._blocks(pairs, out, _x64(), numbered)):
+                if planes is None:
+                    waiting.append(pair)
+                    pair.complete()
+                else:
+                    dtype = pair.checked.dtype
+                    if dtype not in writers:
+                        writers[dtype] = Writer(dtype, pair.checked.constants)
+                    for image, plane in planes:
+                        writers[dtype].write(plane, image)
+                    pair.note_progress(progress)
+                if len(waiting) > PAIRS_WAITING or sum(each.map_values for each in waiting) > MAP_VALUES_WAITING:
+                    _flush(writers)
+                while waiting and waiting[0].done:
+                    yield waiting.popleft().scores()
+        except Exception:
+            _flush(writers)
+            yield from (pair.scores() for pair in waiting)  # of the pairs before the one that fails
+            raise
         _flush(writers)
         yield from (pair.scores() for pair in waiting)
 
-    def _blocks(self, pairs: Iterable[Sequence[Any]], out: Any, x64: bool) -> Iterator[tuple[Pair, Planes | None]]:
+    def _blocks(
+        self, pairs: Iterable[Sequence[Any]], out: Any, x64: bool, numbered: bool
+    ) -> Iterator[tuple[Pair, Planes | None]]:
         """Yields a pair and the planes of one of its blocks, each with its image; after the last block, None."""
         for number, arrays in enumerate(pairs):
             try:
-                if len(arrays) not in (2, 3):
-                    raise ValueError(f"pairs must yield (x, y) or (x, y, mask), got {len(arrays)} arrays")
+                _check_length(arrays)
                 with jax.enable_x64(x64):
                     checked = check_pair(self._settings, self._wanted, *arrays)
                 pair = Pair(*checked, self._wanted, out)
                 for image, planes in pair.blocks():
                     yield pair, [(image, plane) for plane in planes]
             except ValueError as error:
-                error.add_note(f"This is pair {number} of the stream, counted from 0.")
+                if numbered:
+                    error.add_note(f"This is pair {number} of the stream, counted from 0.")
                 raise
             yield pair, None
+
+
+def _check_length(arrays: Any) -> None:
+    """Raises a ValueError unless there are two arrays or three."""
+    count = len(arrays) if hasattr(arrays, "__len__") else None
+    if count not in (2, 3):
+        got = repr(arrays) if count is None else f"{count} arrays"
+        raise ValueError(f"pairs must yield (x, y) or (x, y, mask), got {got}")
 
 
 def _flush(writers: dict[np.dtype, Writer]) -> None:

@@ -112,9 +112,9 @@ def _check_lengths(blocks: tuple[Block, ...], convention: Convention, padding: P
             continue
         if block.length % 2 ** (scales - 1):
             raise ValueError(
-                f"each device holds {block.length} pixels along {block.mesh_axis!r}, which {scales} scales "
-                f"cannot halve; pad images by jaxssim.sharded.pad(..., scales={scales}) and pass the size before that as "
-                "valid_size to jaxssim.sharded.ms_ssim or ms_ssim_loss inside jax.shard_map"
+                f"each device holds {block.length} pixels along {block.mesh_axis!r}, which {scales} scales cannot "
+                f"halve; pad the images by jaxssim.sharded.pad(..., scales={scales}) and pass their size before padding "
+                "as valid_size to jaxssim.sharded.ms_ssim or ms_ssim_loss inside jax.shard_map"
             )
         if padding == "valid":
             continue

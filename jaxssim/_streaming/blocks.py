@@ -85,7 +85,7 @@ def read(sources: Sources, index: tuple[int, ...], ranges: Ranges, largest_weigh
         weight = sources.mask.read(index, ranges).astype(dtype) / dtype.type(largest_weight)
         weight = np.broadcast_to(weight, x.shape)
     for source, image in ((sources.x, x), (sources.y, y)):
-        _check_finite(source.name, image, weight, index, ranges)
+        _check_finite(source.name, image, weight, index, source.in_image(ranges))
     return Pixels(x, y, weight)
 
 

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxssim._core.images import Constants
@@ -60,6 +61,11 @@ class Pair:
             raise ValueError(
                 f"out must take slices of the map's shape {shape}, got {type(out).__name__} of shape "
                 f"{getattr(out, 'shape', None)}; pass an array of NumPy, a memmap or a dataset of that shape"
+            )
+        if not jnp.issubdtype(getattr(out, "dtype", self.checked.dtype), np.floating):
+            raise ValueError(
+                f"out must hold floating numbers, since a map lies within [-1, 1], got the type {out.dtype}; pass "
+                f"{self.checked.dtype}"
             )
         return out
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxssim._arrays import MORE_THAN_NUMBERS, as_array
@@ -43,8 +44,8 @@ class Source:
         slices: list[Any] = [slice(None)] * len(self.shape)
         for axis, i in zip(self.batch_axes, index[len(index) - len(self.batch_axes) :], strict=True):
             slices[axis] = i
-        for axis, (first, last) in zip(self.spatial_axes, ranges, strict=True):
-            slices[axis] = slice(first + self.layout.crop_border, last + self.layout.crop_border)
+        for axis, bounds in zip(self.spatial_axes, self.in_image(ranges), strict=True):
+            slices[axis] = slice(*bounds)
         pixels = np.asarray(self.array[tuple(slices)])
         kept = [axis for axis in range(len(self.shape)) if axis not in self.batch_axes]
         asked = tuple(len(range(self.shape[axis])[slices[axis]]) for axis in kept)
@@ -55,12 +56,18 @@ class Source:
             pixels = pixels.astype(np.float32)  # bfloat16, for which NumPy lacks functions
         return pixels[..., None] if self.channels_at is None else np.moveaxis(pixels, kept.index(self.channels_at), -1)
 
+    def in_image(self, ranges: Ranges) -> Ranges:
+        """Returns ranges that count from the cropped border, counted from the first pixel of the image."""
+        border = self.layout.crop_border
+        return tuple((first + border, last + border) for first, last in ranges)
+
     def _check_shape(self, ranges: Ranges) -> None:
         shape = tuple(self.array.shape)
         if shape != self.shape:
+            where = _text(self.in_image(ranges))
             raise ValueError(
-                f"{self.name} had the shape {self.shape} and has {shape} when pixels {_text(ranges)} are read; pass an "
-                "image that does not change while it is scored"
+                f"{self.name} had the shape {self.shape} and has {shape} when pixels {where} are read; pass an image "
+                "that does not change while it is scored"
             )
 
     def _check_pixels(self, pixels: np.ndarray, asked: tuple[int, ...], slices: list[Any]) -> None:
@@ -81,6 +88,11 @@ def as_source_array(name: str, value: Any) -> Any:
     """Returns what slices lazily as it is, and everything else as an array of NumPy."""
     if isinstance(value, np.memmap) or _slices_lazily(value):
         return value
+    if isinstance(value, jax.core.Tracer):
+        raise ValueError(
+            f"{name} is traced, but an Evaluator computes on the host; call it outside jax.jit and jax.grad, or call "
+            "the function of the metric, as jaxssim.ssim"
+        )
     return np.asarray(as_array(name, value))
 
 

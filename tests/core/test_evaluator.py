@@ -343,6 +343,25 @@ class TestErrors:
             list(Evaluator(data_range=255).stream([(x, x), (x, y)]))
         assert "pair 1" in caught.value.__notes__[0]
 
+    def test_pixels_are_counted_from_the_corner_of_the_image_not_from_the_border(self):
+        x, y = pair((30, 40, 1), np.float32)
+        y[11, 22] = np.inf
+        with pytest.raises(ValueError, match=r"y holds inf at pixel \(11, 22\)") as caught:
+            Evaluator("mse", crop_border=7)(x, y)
+        assert not hasattr(caught.value, "__notes__"), "a single pair is no stream"
+
+    @pytest.mark.parametrize("error", [ValueError("broken"), OSError("no such file")])
+    def test_pairs_before_an_error_have_scores(self, error):
+        def pairs():
+            for i in range(3):
+                yield pair((20, 30 + i, 3))
+            raise error
+
+        found = []
+        with pytest.raises(type(error), match=str(error)):
+            found.extend(Evaluator("mse").stream(pairs()))
+        assert len(found) == 3
+
     def test_short_reads_other_types_and_changed_shapes(self, small_blocks):
         x, y = pair((60, 70, 3))
         with pytest.raises(ValueError, match=r"x\[.*\] gave pixels of shape .* a short read"):
@@ -360,6 +379,9 @@ class TestErrors:
             (lambda: Evaluator("sim"), "metrics must be some of 'ssim'"),
             (lambda: Evaluator(()), "metrics must be some of 'ssim'"),
             (lambda: Evaluator(convention="x"), "convention must be a jaxssim.Convention"),
+            (lambda: Evaluator(None), "metrics must be some of 'ssim'"),
+            (lambda: list(Evaluator().stream([None])), r"pairs must yield \(x, y\) or \(x, y, mask\), got None"),
+            (lambda: jax.jit(Evaluator())(x, y), "x is traced, but an Evaluator computes on the host"),
             (lambda: list(Evaluator().stream([(x,)])), r"pairs must yield \(x, y\) or \(x, y, mask\), got 1"),
             (lambda: Evaluator()(x, y[1:]), "x and y must have the same shape"),
             (lambda: Evaluator()(x[:9], y[:9]), "smaller than the window"),
@@ -369,6 +391,7 @@ class TestErrors:
             (lambda: Evaluator("mse")(x, y, mask=-1.0 * x), "weights of at least 0"),
             (lambda: Evaluator(convention=conventions.SKIMAGE)(x, y, mask=x), "sample covariance"),
             (lambda: Evaluator()(x, y, out=np.empty((10, 10, 3))), 'pass "ssim_map" among them'),
+            (lambda: Evaluator("ssim_map")(x, y, out=np.empty((10, 10, 3), int)), "out must hold floating numbers"),
             (lambda: Evaluator("ssim_map")(x, y, out=np.empty((20, 20, 3))), r"the map's shape \(10, 10, 3\)"),
         ):
             with pytest.raises(ValueError, match=message):
@@ -411,6 +434,13 @@ def test_memory_grows_with_the_block_not_with_the_image(period):
     once = (Periodic(period, (1,) * len(period), halo, seed)[(slice(None),) * len(period)] for seed in (0, 1))
     expected = 1 - reference.one_minus_ssim(*once, 255, convention, spatial_ndim=len(period))
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-7)
+
+
+@slow
+def test_many_channels_whose_tapes_are_narrow():
+    x, y = pair((20, 70, 90))
+    found = Evaluator(("ssim", "mse"), channel_axis=-1, convention=Convention(window=Uniform(3)))(x, y)
+    assert_close(found, truth(x, y, metrics=("ssim", "mse"), convention=Convention(window=Uniform(3))))
 
 
 def test_windows_of_one_pixel_and_of_even_tapes():
