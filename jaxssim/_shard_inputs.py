@@ -67,6 +67,8 @@ def _check_axis_names(axis_names: Any, spatial_ndim: int) -> tuple[MeshAxis | No
             f"axis_names must hold an axis of the mesh or None for each of the {spatial_ndim} spatial axes, as "
             f"{('rows', None, None)[:spatial_ndim]}, got {axis_names!r}"
         )
+    if len(set(halos.names_of(names))) < len(halos.names_of(names)):
+        raise ValueError(f"axis_names must hold an axis of the mesh at most once, got {axis_names!r}")
     return names
 
 
@@ -113,8 +115,8 @@ def _check_lengths(blocks: tuple[Block, ...], convention: Convention, padding: P
         if block.length % 2 ** (scales - 1):
             raise ValueError(
                 f"each device holds {block.length} pixels along {block.mesh_axis!r}, which {scales} scales cannot "
-                f"halve; pad the images by jaxssim.sharded.pad(..., scales={scales}) and pass their size before padding "
-                "as valid_size to jaxssim.sharded.ms_ssim or ms_ssim_loss inside jax.shard_map"
+                f"halve; pad the images by jaxssim.sharded.pad(..., scales={scales}), and pass their size without the "
+                "padding as valid_size to jaxssim.sharded.ms_ssim or ms_ssim_loss inside jax.shard_map"
             )
         if padding == "valid":
             continue
