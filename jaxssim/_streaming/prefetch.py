@@ -13,8 +13,11 @@ _END = object()
 
 def prefetched(items: Iterator[Item]) -> Iterator[Item]:
     """Yields the items of an iterator, which one thread advances by at most `AHEAD` items."""
-    with ThreadPoolExecutor(1, thread_name_prefix="jaxssim") as pool:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="jaxssim")
+    try:
         reads: collections.deque[Any] = collections.deque(pool.submit(next, items, _END) for _ in range(AHEAD))
         while (item := reads.popleft().result()) is not _END:
             reads.append(pool.submit(next, items, _END))
             yield item
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits for the item that is being read, and reads no other

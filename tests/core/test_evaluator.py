@@ -16,6 +16,7 @@ from marks import slow, slow_except
 import jaxssim
 from jaxssim import Convention, Evaluator, Gaussian, Uniform, conventions
 from jaxssim._streaming import blocks  # private: the tests make blocks small
+from jaxssim._streaming.prefetch import prefetched  # private: when it reads does not show in scores
 
 PIXELS = ("mse", "mae", "psnr")
 ALL = ("ssim", "ms_ssim", "ssim_map", *PIXELS)
@@ -306,6 +307,16 @@ class TestReading:
         Evaluator("ssim_map")(*lazy, out=out)
         np.testing.assert_allclose(out[:], 1 - reference.one_minus_ssim_map(x, y, 255), rtol=0, atol=2e-6)
 
+    def test_tiff(self, small_blocks, tmp_path):
+        tifffile, zarr = pytest.importorskip("tifffile"), pytest.importorskip("zarr")
+        x, y = pair((70, 61, 3))
+        tifffile.imwrite(tmp_path / "x.tif", x, tile=(16, 16), photometric="rgb")
+        tifffile.imwrite(tmp_path / "y.tif", y, photometric="rgb")
+        with tifffile.imread(tmp_path / "x.tif", aszarr=True) as store:
+            tiled, mapped = zarr.open(store, mode="r"), tifffile.memmap(tmp_path / "y.tif", mode="r")
+            found = Evaluator()(tiled, mapped)["ssim"]
+        np.testing.assert_allclose(found, 1 - reference.one_minus_ssim(x, y, 255), atol=2e-7)
+
     def test_the_map_fills_a_memmap(self, small_blocks, tmp_path):
         x, y = pair((60, 61, 3))
         out = np.memmap(tmp_path / "map", np.float32, "w+", shape=(60, 61, 3))
@@ -317,6 +328,37 @@ class TestReading:
         np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
         assert seen == [(i + 1, len(seen)) for i in range(len(seen))]
         assert len(seen) > 3
+
+    def test_an_abandoned_stream_ends_with_the_read_that_runs(self):
+        reads, taken = threading.Event(), []
+
+        def items():
+            yield 0
+            reads.wait()
+            for i in (1, 2):
+                taken.append(i)
+                yield i
+
+        stream = prefetched(items())
+        assert next(stream) == 0
+        threading.Timer(0.2, reads.set).start()
+        stream.close()
+        assert taken == [1]
+
+    def test_threads_may_share_an_evaluator(self):
+        pairs = [pair((20 + i, 40, 3), seed=i) for i in range(6)]
+        evaluator = Evaluator()
+        alone, found = [scores["ssim"] for scores in evaluator.stream(pairs)], {}
+
+        def work(number):
+            found[number] = [scores["ssim"] for scores in evaluator.stream(pairs)]
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == dict.fromkeys(range(3), alone)
 
     def test_the_generator_is_read_ahead_by_few_pairs(self):
         taken = []
