@@ -32,16 +32,16 @@ class Evaluator:
     """Scores pairs of images of any sizes, also larger than memory, with one program for all sizes.
 
     The values are those of `ssim`, `ms_ssim`, `mse`, `mae`, `psnr` and `ssim_map` for each pair alone: within 2e-7 of
-    float64, maps within 2e-6. The images are cut into strips, which lie side by side in arrays of one shape. So a new
-    size does not compile, and the memory needed, maps apart, depends on neither the size nor the number of the images.
-    Reading the next images overlaps with the computation.
+    float64, maps within 2e-6; `ms_ssim` near 0 is as far from float64 as that function. The images are cut into strips,
+    which lie side by side in arrays of one shape. So a new size does not compile, and the memory needed, maps apart,
+    depends on neither the size nor the number of the images. Reading the next images overlaps with the computation.
 
     x and y are arrays, or whatever has a shape, a type of NumPy and slices: `np.memmap`, `h5py.Dataset`, `zarr.Array`.
     These are read in blocks of some megabytes, in a thread.
 
-    There is one program for each metric but `ssim_map`, which shares that of `ssim`, and a second one for the coarser
-    scales of `ms_ssim`; `mse`, `mae` and `psnr` share one. Each type and number of channels has programs of its own, as
-    have masks and images that a convention shrinks.
+    An evaluator needs at most three programs: one for SSIM, its map and the finest scale of MS-SSIM, one for the coarser
+    scales, and one for `mse`, `mae` and `psnr`. Each type and number of channels has programs of its own, as have masks
+    and images that a convention shrinks.
 
     Args:
         metrics: A name or several of "ssim", "ms_ssim", "mse", "mae", "psnr" and "ssim_map".
