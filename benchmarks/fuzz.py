@@ -122,7 +122,7 @@ def expect(batch, setting):
         "dssim": (mean / 2, relative / 2),
         "ssim_loss": (mean, relative),
         "ssim_map": (
-            1 - similarity_map.reshape(n, -1),
+            1 - reference.strided(similarity_map, setting.convention, setting.spatial_ndim).reshape(n, -1),
             np.where((distance > NEAR) | (batch.mask is not None), far, near),
         ),
     }

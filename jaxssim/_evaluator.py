@@ -39,7 +39,7 @@ class Evaluator:
     x and y are arrays, or whatever has a shape, a type of NumPy and slices: `np.memmap`, `h5py.Dataset`, `zarr.Array`.
     These are read in blocks of some megabytes, in a thread.
 
-    An evaluator needs at most three programs: one for SSIM, its map and the finest scale of MS-SSIM, one for the coarser
+    An evaluator needs at most three programs: one for SSIM, its map and the finest scale of MS-SSIM, one for coarser
     scales, and one for `mse`, `mae` and `psnr`. Each type and number of channels has programs of its own, as have masks
     and images that a convention shrinks.
 
