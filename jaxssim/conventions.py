@@ -5,6 +5,7 @@ otherwise. The data range is not part of a convention.
 """
 
 import dataclasses
+import functools
 import math
 import numbers
 from typing import Any, Literal, get_args
@@ -52,6 +53,7 @@ AverageOver = Literal["inside", "all"]
 Downsample = Literal["wang", "pool"]
 
 
+@functools.cache
 def _gaussian_taps(size: int, sigma: float) -> AxisTaps:
     weights = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
     return tuple((weights / weights.sum()).tolist())
