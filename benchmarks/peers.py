@@ -158,6 +158,14 @@ def of_skimage(row):
     return of_images(row, functools.partial(structural_similarity, **options))
 
 
+def of_fast_ssim(row):
+    """Calls fast-ssim, in C++ with SIMD and threads, which has scikit-image's uniform window alone."""
+    import fast_ssim
+
+    options = dict(data_range=1.0, win_size=row.size)
+    return None if row.sigma else of_images(row, functools.partial(fast_ssim.ssim, **options))
+
+
 def of_opencv(row):
     """Computes the well-known recipe of five Gaussian blurs and NumPy."""
     import cv2
@@ -189,7 +197,8 @@ PEERS = {  # by name: the function here, and the modules whose versions are prin
     "torchmetrics": (of_torchmetrics, ("torchmetrics", "torch")),
     "dm-pix": (of_dm_pix, ("dm_pix", "jax")),
     "scikit-image": (of_skimage, ("skimage", "numpy")),
+    "fast-ssim": (of_fast_ssim, ("fast_ssim", "numpy")),
     "opencv": (of_opencv, ("cv2", "numpy")),
     "opencv-contrib": (of_opencv_contrib, ("cv2", "cv2.quality")),
 }
-CPU_ONLY = ("tensorflow", "scikit-image", "opencv", "opencv-contrib")
+CPU_ONLY = ("tensorflow", "scikit-image", "fast-ssim", "opencv", "opencv-contrib")
