@@ -26,8 +26,7 @@ from sklearn.cluster import AffinityPropagation, SpectralClustering
 from sklearn.metrics import homogeneity_completeness_v_measure, silhouette_score
 
 import jaxssim
-from examples.notices import print_report
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._pictures import SUFFIXES, Report, Unreadable, list_pictures, read, show_name, to_rgb, to_uint8
 
 Metric = Literal["mse", "ssim", "ms_ssim", "cw_ssim"]

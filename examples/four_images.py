@@ -25,8 +25,7 @@ from skimage.metrics import structural_similarity
 from skimage.util import img_as_ubyte, random_noise
 
 import jaxssim
-from examples.notices import print_report
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._pictures import Report, Unreadable, read, show_name, to_rgb, to_uint8
 from jaxssim.conventions import SKIMAGE, TENSORFLOW
 

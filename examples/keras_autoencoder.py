@@ -22,7 +22,7 @@ import jaxssim.keras
 from examples.autoencoder.config import Config
 from examples.autoencoder.images import load_images
 from examples.autoencoder.input_pipeline import test_patches, training_batches
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, say
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from examples.autoencoder.losses import loss_of
 from examples.autoencoder.steps import evaluate
 from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import Run, train
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, say
 
 TIMED_STEPS = 10  # the fewest steps whose mean speed says something
 

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from examples.autoencoder import parallel
 from examples.autoencoder.config import MAY_CHANGE, Config
-from examples.progress import say
 from examples.saving import plain_path
+from jaxssim._cli.console import say
 
 History = list[dict[str, float]]  # one record per evaluation: the step, the losses and the test scores
 

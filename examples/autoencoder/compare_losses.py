@@ -22,9 +22,8 @@ from examples.autoencoder.measures import SIDE, measure
 from examples.autoencoder.steps import Network
 from examples.autoencoder.stopping import stoppable
 from examples.autoencoder.train import train
-from examples.notices import print_report
-from examples.progress import open_console, say
 from examples.saving import make_folder
+from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._pictures import show_name
 
 SCALES = (0.2, 0.3, 0.5)  # weights of MS-SSIM, of which five scales need patches of 168 pixels

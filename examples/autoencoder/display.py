@@ -7,7 +7,7 @@ from rich.console import Console
 from examples.autoencoder.checkpoints import History
 from examples.autoencoder.config import Config
 from examples.autoencoder.timing import Timer
-from examples.progress import progress_bar, say
+from jaxssim._cli.console import progress_bar, say
 
 
 class Display:

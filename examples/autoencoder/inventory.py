@@ -9,7 +9,7 @@ from rich.console import Console
 
 from examples.autoencoder.config import Config
 from examples.autoencoder.images import Images
-from examples.progress import one_line, say
+from jaxssim._cli.console import one_line, say
 from jaxssim._pictures import show_name
 
 PICTURES = "pictures.csv"

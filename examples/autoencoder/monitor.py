@@ -13,9 +13,9 @@ from examples.autoencoder.checkpoints import History
 from examples.autoencoder.config import Config
 from examples.autoencoder.display import Display
 from examples.autoencoder.timing import UNTIMED_STEPS, Timer
-from examples.progress import say
 from examples.saving import plain_path
 from examples.stuck import WHAT, Watch
+from jaxssim._cli.console import say
 
 IMAGES_SHOWN = 8  # test patches in TensorBoard
 TRACED_STEPS = 10

@@ -24,8 +24,7 @@ from examples.autoencoder.model import Autoencoder
 from examples.autoencoder.runs import Choice, choose_step, load_run
 from examples.autoencoder.yardstick import BlockPCA
 from examples.blending import blend_tiles
-from examples.notices import print_report
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._pictures import Picture, Report, Unreadable, list_pictures, read, show_name, to_rgb
 
 BATCH = 64  # tiles that pass through the network at once

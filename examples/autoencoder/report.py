@@ -15,7 +15,7 @@ import jaxssim
 from examples.autoencoder.comparison import COLOURS, add_colour_bar, pad_map
 from examples.autoencoder.steps import Network, reconstruct
 from examples.autoencoder.train import Run
-from examples.progress import one_line
+from jaxssim._cli.console import one_line
 
 COLUMNS = 8  # patches in a picture
 CROP, MAX_CROPS = 96, 3  # pixels of the height and width of an enlarged crop, and the number of crops

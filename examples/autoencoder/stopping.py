@@ -11,7 +11,7 @@ import jax
 from rich.console import Console
 
 from examples.autoencoder.runs import kept_steps
-from examples.progress import say
+from jaxssim._cli.console import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -25,9 +25,8 @@ from examples.autoencoder.monitor import IMAGES_SHOWN, Monitor
 from examples.autoencoder.steps import State, evaluate, initial_state, reconstruct, train_step
 from examples.autoencoder.stopping import between_steps, pending_signal
 from examples.autoencoder.yardstick import BlockPCA
-from examples.notices import print_report
-from examples.progress import say
 from examples.saving import make_folder, save_parameters
+from jaxssim._cli.console import print_report, say
 
 
 class Run(NamedTuple):

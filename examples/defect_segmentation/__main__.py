@@ -18,9 +18,8 @@ from examples.defect_segmentation.detector import Detector
 from examples.defect_segmentation.learning import measure_learning
 from examples.defect_segmentation.maps import Inspection, choose_threshold, inspect
 from examples.defect_segmentation.training import train
-from examples.notices import print_report
-from examples.progress import open_console, progress_bar, say
 from examples.saving import make_folder
+from jaxssim._cli.console import open_console, print_report, progress_bar, say
 
 
 def main(config: Config) -> None:

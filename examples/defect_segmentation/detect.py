@@ -19,8 +19,7 @@ from tyro.conf import Positional
 from examples.defect_segmentation.config import Residual
 from examples.defect_segmentation.detector import Detector, load_detector
 from examples.defect_segmentation.picture_files import read_grey, to_array
-from examples.notices import print_report
-from examples.progress import open_console, say
+from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._pictures import Report, Unreadable, show_name
 
 

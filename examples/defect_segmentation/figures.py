@@ -11,7 +11,7 @@ from examples.defect_segmentation.config import LOSSES, Loss
 from examples.defect_segmentation.data import Material, TestPicture
 from examples.defect_segmentation.maps import Inspection
 from examples.defect_segmentation.scores import ALL_DEFECTS, pixels
-from examples.progress import one_line
+from jaxssim._cli.console import one_line
 
 RESIDUAL_NAMES: dict[Loss, str] = {"l2": "squared difference", "ssim": "1 - SSIM"}
 Curve = tuple[np.ndarray, np.ndarray]  # false and true positive rates

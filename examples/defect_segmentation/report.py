@@ -12,8 +12,8 @@ import jaxssim
 from examples.defect_segmentation.config import LOSSES, Config
 from examples.defect_segmentation.learning import LEAST
 from examples.defect_segmentation.scores import ALL_DEFECTS, LARGEST_RATE, QUANTILE, Score
-from examples.progress import one_line
 from examples.tables import markdown, mean_and_deviation
+from jaxssim._cli.console import one_line
 
 NAMES = ("", "defect", "network", "map")
 COLUMNS = {

@@ -15,11 +15,12 @@ Image = pytest.importorskip("PIL.Image")
 
 from rich.console import Console
 
-from examples import cluster_images, notices
+from examples import cluster_images
 from examples.autoencoder import images
 from examples.autoencoder.config import Config
 from examples.defect_segmentation import config as defect_config
 from examples.defect_segmentation import data as defect_data
+from jaxssim._cli.console import print_report
 
 NAMES = ["a.png", "two\nlines.png", os.fsdecode(b"\xe9 [bold] :smile:.png"), "\x1b[2J.png"]
 BROKEN = "broken [red] 大\n.png"
@@ -57,7 +58,7 @@ def test_hostile_names_are_read_and_shown_on_any_terminal(folder, monkeypatch, p
     terminal = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr(sys, "stdout", terminal)
     report.add(folder / NAMES[2], ["a note"])
-    notices.print_report(report, Console())
+    print_report(report, Console())
     terminal.flush()
     lines = terminal.buffer.getvalue().decode(encoding).splitlines()
     shown = "大" if encoding == "utf-8" else r"\u5927"

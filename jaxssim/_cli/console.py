@@ -1,4 +1,4 @@
-"""What the programs print: lines that show any path as it is, and the progress bar of training."""
+"""What the programs print: lines that show any path as it is, reports on files, and progress bars."""
 
 import io
 import sys
@@ -7,18 +7,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from jaxssim._pictures import Report
 
-def open_console(quiet: bool = False, width: int = 0) -> Console:
+
+def open_console(quiet: bool = False, width: int = 0, stderr: bool = False) -> Console:
     """Returns a console on standard output, which escapes the characters that the terminal's encoding lacks.
 
     Args:
       quiet: whether the console prints nothing.
       width: the smallest width in characters.
+      stderr: whether the console is on standard error instead.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console(quiet=quiet)
-    return Console(quiet=quiet, width=width) if console.width < width else console
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    console = Console(quiet=quiet, stderr=stderr)
+    return Console(quiet=quiet, stderr=stderr, width=width) if console.width < width else console
 
 
 def say(console: Console, *lines: object, style: str = "") -> None:
@@ -34,6 +38,12 @@ def one_line(value: object, style: str = "") -> Text:
     """
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
     return Text("".join(shown), style)
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Prints the files that were left out and the notes of the others."""
+    for line in report.lines():
+        say(console, line, style="yellow")
 
 
 def progress_bar(console: Console, values: str, time_left: bool = True) -> Progress:

@@ -15,7 +15,7 @@ import measuring
 from rich.console import Console
 from rich.table import Table
 
-from examples.progress import one_line, progress_bar, say
+from jaxssim._cli.console import one_line, progress_bar, say
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {
@@ -60,7 +60,7 @@ def test_the_tables_of_the_benchmarks_show_brackets(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_terminal_shows_any_name(encoding):
-    code = "from examples.progress import open_console, say; say(open_console(), 'a[日本]\\udcff')"
+    code = "from jaxssim._cli.console import open_console, say; say(open_console(), 'a[日本]\\udcff')"
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -68,9 +68,10 @@ def test_any_terminal_shows_any_name(encoding):
     assert done.stdout.decode(encoding) == shown + "\\udcff\n"
 
 
-def test_the_examples_print_text_in_one_way():
+def test_the_programs_print_text_in_one_way():
     """Rich's `print`, and `Console.print` of a string, take brackets for markup."""
-    files = [path for path in (ROOT / "examples").rglob("*.py") if path.name != "progress.py"]
+    folders = (ROOT / "examples", ROOT / "jaxssim" / "_cli")
+    files = [path for folder in folders for path in folder.rglob("*.py") if path.name != "console.py"]
     calls = [(path.name, line) for path in files for line in re.findall(r".*console\.print\(.*", path.read_text())]
     assert len(calls) > 3
     assert [call for call in calls if not re.search(r"print\((report\.|table|score_table)", call[1])] == []
