@@ -122,6 +122,28 @@ class Evaluator:
         (scores,) = self._scores([(x, y, mask)], out, progress, numbered=False)
         return scores
 
+    def check(self, x: Any, y: Any, *, mask: Any = None) -> None:
+        """Raises the error that the scores of a pair would raise, as far as it does not depend on pixels.
+
+        A stream ends at the first pair that cannot be scored; with this check its generator can leave such pairs out.
+
+        Args:
+            x: Images (*batch, *spatial, channels), of which no pixel is read.
+            y: As `x`.
+            mask: Weights of pixels, or None.
+
+        Raises:
+            ValueError: As `__call__`: shapes or types that do not fit, images smaller than the window, no data range.
+
+        Example:
+            >>> evaluator = jaxssim.Evaluator()
+            >>> evaluator.check(jnp.zeros((16, 16, 3), jnp.uint8), jnp.zeros((16, 20, 3), jnp.uint8))
+            Traceback (most recent call last):
+            ...
+            ValueError: x and y must have the same shape, got (16, 16, 3) and (16, 20, 3); pass images of equal shape
+        """
+        check_pair(self._settings, self._wanted, x, y, mask)
+
     def stream(self, pairs: Iterable[Sequence[Any]]) -> Iterator[Scores]:
         """Yields the scores of each pair, in order, as `__call__` returns them.
 

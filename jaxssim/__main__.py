@@ -1,0 +1,19 @@
+"""The command `jaxssim`, also `python -m jaxssim`."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, by default those of the process; returns the exit status."""
+    try:
+        from jaxssim._cli.program import run
+    except ModuleNotFoundError as error:
+        install = 'pip install "jaxssim[cli]"'
+        print(f"the command jaxssim needs the package {error.name}; install it with: {install}", file=sys.stderr)
+        return 2
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

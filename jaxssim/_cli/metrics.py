@@ -1,0 +1,45 @@
+"""The metrics of the command: a line each says how the metric is shown and what computes it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jaxssim
+from jaxssim._cli.results import MetricInfo
+
+
+class Metric(NamedTuple):
+    """A metric, computed by `jaxssim.Evaluator` or by a function.
+
+    Args:
+        info: how the metric is shown.
+        evaluated: its name in `jaxssim.Evaluator`; "" where a function computes it.
+        function: computes it from x, y and `data_range`; it compiles anew for each size, and takes no mask.
+    """
+
+    info: MetricInfo
+    evaluated: str = ""
+    function: Callable[..., Any] | None = None
+
+
+def cw_ssim(x: Any, y: Any, *, data_range: float) -> Any:
+    """Computes CW-SSIM, which does not depend on the data range."""
+    return jaxssim.cw_ssim(x, y)
+
+
+ALL = (
+    Metric(MetricInfo("ssim", "SSIM", True), "ssim"),
+    Metric(MetricInfo("ms-ssim", "MS-SSIM", True), "ms_ssim"),
+    Metric(MetricInfo("cw-ssim", "CW-SSIM", True), function=cw_ssim),
+    Metric(MetricInfo("psnr", "PSNR", True, "dB"), "psnr"),
+    Metric(MetricInfo("mse", "MSE", False), "mse"),
+    Metric(MetricInfo("mae", "MAE", False), "mae"),
+)
+METRICS = {metric.info.name: metric for metric in ALL}
+
+
+def find_metrics(names: tuple[str, ...]) -> list[Metric]:
+    """Returns the metrics of these names, each once; exits where one is not known."""
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        raise SystemExit(f"--metrics must be some of {', '.join(METRICS)}, got {' '.join(names) or 'nothing'}")
+    return [METRICS[name] for name in dict.fromkeys(names)]

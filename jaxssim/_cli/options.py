@@ -1,0 +1,65 @@
+"""The options of `jaxssim compare`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxssim._cli.loading import Filter, Which
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Limits = Annotated[tuple[str, ...], tyro.conf.arg(metavar="METRIC=NUMBER ...")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Compare pictures with their references: two files, or all files of two folders.
+
+    Files of two folders are a pair where they have one relative path without suffix, so that a.png is compared with
+    a.webp. Pictures are scored at the depth of their files. The exit status is 1 where a pair breaks a limit, else 2
+    where one could not be scored or has no partner, else 0.
+    """
+
+    reference: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="REF")]] = None
+    """The reference: a file or a folder."""
+    test: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="TEST")]] = None
+    """What to compare with it: a file or a folder."""
+    pairs: File = None
+    """A CSV with the columns reference and test, and perhaps name and mask, in place of REF and TEST."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("ssim", "psnr")
+    """Some of: ssim, ms-ssim, cw-ssim, psnr, mse, mae. The first one orders the table. cw-ssim takes no mask; it compiles
+    for each new size of pictures, which takes seconds."""
+    convention: str = "wang2004"
+    """Which SSIM: a name that `jaxssim conventions` lists."""
+    luma: bool = False
+    """Compare the luma of colours (ITU-R BT.601, as in MATLAB's rgb2ycbcr)."""
+    crop_border: int = 0
+    """Pixels to leave out along each side."""
+    mask: Folder = None
+    """A folder of masks, named as the pictures are, or one mask for all: white counts, black does not, grey is a
+    weight."""
+    data_range: Annotated[float | None, tyro.conf.arg(metavar="WHITE")] = None
+    """The value of white in files of 16 bits or floats that do not say it for certain."""
+    resize: Which | None = None
+    """Which picture to resize where the two sizes differ; by default that is an error of the pair."""
+    filter: Filter = "lanczos"
+    """The filter of --resize, as Pillow names it."""
+    rows: int = 20
+    """The number of pairs that the table shows."""
+    csv: File = None
+    """Write a row for each pair to this file, as soon as the pair is scored."""
+    resume: bool = False
+    """Take the pairs that the file of --csv holds already from there; pass the options of the first run."""
+    json: File = None
+    """Write versions, options, summary and all pairs to this file; - is standard output, which then holds nothing else.
+    """
+    maps: Folder = None
+    """Write a picture of SSIM at each pixel for each pair into this folder."""
+    fail_below: Limits = ()
+    """Limits such as ssim=0.98 psnr=30: a lower value gives exit status 1."""
+    fail_above: Limits = ()
+    """Limits such as mse=20: a higher value gives exit status 1."""
+    junit: File = None
+    """Write the results as JUnit's XML to this file."""

@@ -1,0 +1,55 @@
+"""Prints the results of a comparison: the worst pairs, the summary of each metric, and what was not scored."""
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jaxssim._cli.console import one_line, say
+from jaxssim._cli.results import MetricInfo, PairResult
+from jaxssim._cli.summary import summarize, worst_first
+
+
+def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], rows: int, console: Console) -> None:
+    """Prints the worst `rows` pairs by the first metric, the summary, and the errors."""
+    pairs = worst_first(results, metrics[0])
+    if pairs:
+        table = new_table("pair", metrics)
+        for result in pairs[:rows]:
+            table.add_row(one_line(result.name), *cells(result.values, metrics))
+        console.print(table)
+        if len(pairs) > rows:
+            say(console, f"the worst {rows} of {len(pairs)} pairs by {metrics[0].label}; --csv writes all")
+    if len(pairs) > 1:
+        table = new_table(f"{len(pairs)} pairs", metrics)
+        summary = summarize(results, metrics)
+        for row in summary[metrics[0].name]:
+            table.add_row(row, *cells({name: values[row] for name, values in summary.items()}, metrics))
+        console.print(table)
+    errors = [result for result in results if result.error]
+    if errors:
+        say(console, f"{len(errors)} not scored:", style="red")
+        say(console, *(f"  {result.name}: {result.error}" for result in errors[:rows]), style="red")
+    if len(errors) > rows:
+        say(console, f"  and {len(errors) - rows} more", style="red")
+
+
+def new_table(first: str, metrics: Sequence[MetricInfo]) -> Table:
+    """Returns a table with a column for each metric."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(first, overflow="fold")
+    for metric in metrics:
+        title = f"{metric.label} [{metric.unit}]" if metric.unit else metric.label
+        table.add_column(one_line(title), justify="right")
+    return table
+
+
+def cells(values: Mapping[str, float], metrics: Sequence[MetricInfo]) -> list[str]:
+    """Returns the values of the metrics as text."""
+    return [format_value(values[metric.name]) for metric in metrics]
+
+
+def format_value(value: float) -> str:
+    """Returns a value with the digits that matter: 0.123457, 34.1200, 12345.7."""
+    return f"{value:.6f}" if abs(value) <= 1 else f"{value:#.6g}"
