@@ -12,7 +12,6 @@ from jaxssim._cli.json_file import STANDARD_OUTPUT, document, write_json
 from jaxssim._cli.junit import write_junit
 from jaxssim._cli.limits import Limit, exit_status, parse_limits
 from jaxssim._cli.loading import Preparation
-from jaxssim._cli.maps import write_map
 from jaxssim._cli.metrics import find_metrics
 from jaxssim._cli.options import Options
 from jaxssim._cli.pairing import Pairing, add_masks, pair_paths, pair_rows
@@ -20,8 +19,8 @@ from jaxssim._cli.progress import tracked
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._cli.scoring import Scored, Scoring, score_pairs
 from jaxssim._cli.stopping import Stop, stoppable
-from jaxssim._cli.tables import print_results
-from jaxssim._pictures import Report, show_name
+from jaxssim._cli.tables import print_left_out, print_results
+from jaxssim._pictures import Report
 
 Writer = Callable[[Scored], None]
 
@@ -39,7 +38,7 @@ def main(options: Options) -> int:
     with stoppable(console) as stop:
         results = score(options, scoring, pairing, console, stop)
     print_results(results, metrics, options.rows, console)
-    print_left_out(pairing, console)
+    print_left_out(pairing, options.rows, console)
     if options.json:
         write_json(document(results, metrics, pairing, options, not stop()), options.json)
     if options.junit:
@@ -112,17 +111,11 @@ def open_writers(
         table = stack.enter_context(CsvFile(options.csv, metrics, known))
         writers.append(lambda scored: table.add(scored.result))
     if (folder := options.maps) is not None:
+        from jaxssim._cli.maps import write_map  # matplotlib takes long to start
+
         folder.mkdir(parents=True, exist_ok=True)
         writers.append(lambda scored: write_map(scored.ssim_map, scored.result.name, folder))
     return writers
-
-
-def print_left_out(pairing: Pairing, console: Console) -> None:
-    """Prints what has no partner, and the folders that cannot be opened."""
-    if pairing.alone:
-        say(console, f"{len(pairing.alone)} without a partner:", style="yellow")
-        say(console, *(f"  {show_name(path)}" for path in pairing.alone), style="yellow")
-    print_report(Report(pairing.closed), console)
 
 
 def print_broken(results: Sequence[PairResult], limits: Sequence[Limit], console: Console) -> None:

@@ -29,8 +29,8 @@ class Options:
     pairs: File = None
     """A CSV with the columns reference and test, and perhaps name and mask, in place of REF and TEST."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("ssim", "psnr")
-    """Some of: ssim, ms-ssim, cw-ssim, psnr, mse, mae. The first one orders the table. cw-ssim takes no mask; it compiles
-    for each new size of pictures, which takes seconds."""
+    """Some of: ssim, ms-ssim, cw-ssim, psnr, mse, mae. The first one orders the table. cw-ssim takes no mask, and it
+    compiles for each new size of pictures, which takes seconds."""
     convention: str = "wang2004"
     """Which SSIM: a name that `jaxssim conventions` lists."""
     luma: bool = False

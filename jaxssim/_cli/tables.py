@@ -6,9 +6,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxssim._cli.console import one_line, say
+from jaxssim._cli.console import one_line, print_report, say
+from jaxssim._cli.pairing import Pairing
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._cli.summary import summarize, worst_first
+from jaxssim._pictures import Report, show_name
 
 
 def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], rows: int, console: Console) -> None:
@@ -30,9 +32,21 @@ def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], 
     errors = [result for result in results if result.error]
     if errors:
         say(console, f"{len(errors)} not scored:", style="red")
-        say(console, *(f"  {result.name}: {result.error}" for result in errors[:rows]), style="red")
-    if len(errors) > rows:
-        say(console, f"  and {len(errors) - rows} more", style="red")
+        say_some(console, [f"{result.name}: {result.error}" for result in errors], rows, "red")
+
+
+def print_left_out(pairing: Pairing, rows: int, console: Console) -> None:
+    """Prints the first `rows` files without a partner, and the folders that cannot be opened."""
+    if pairing.alone:
+        say(console, f"{len(pairing.alone)} without a partner:", style="yellow")
+        say_some(console, list(map(show_name, pairing.alone)), rows, "yellow")
+    print_report(Report(pairing.closed), console)
+
+
+def say_some(console: Console, lines: Sequence[str], rows: int, style: str) -> None:
+    """Prints the first `rows` lines, indented, and the number of the others."""
+    more = [f"and {len(lines) - rows} more"] if len(lines) > rows else []
+    say(console, *(f"  {line}" for line in [*lines[:rows], *more]), style=style)
 
 
 def new_table(first: str, metrics: Sequence[MetricInfo]) -> Table:

@@ -1,0 +1,239 @@
+"""`jaxssim compare` against the definitions in float64, and each of its options."""
+
+import csv
+import json
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+for name in ("rich", "skimage", "tyro"):
+    pytest.importorskip(name)
+Image = pytest.importorskip("PIL.Image")
+
+import reference
+from commands import NAMES, crop, program, read_pairs, run, scores, write_folders
+from skimage.metrics import structural_similarity
+
+import jaxssim
+from jaxssim._cli.metrics import METRICS
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return write_folders(tmp_path_factory.mktemp("pictures"))
+
+
+def truth(x, y):
+    """The metrics of a pair in float64, by the names of the command."""
+    mse = np.mean((x - y) ** 2)
+    return {
+        "ssim": 1 - float(reference.one_minus_ssim(x, y, 255)),
+        "psnr": 10 * math.log10(255**2 / mse),
+        "mse": mse,
+        "mae": np.mean(abs(x - y)),
+    }
+
+
+def check(values, expected):
+    assert values.keys() == expected.keys()
+    for name in expected:
+        assert values[name] == pytest.approx(expected[name], rel=1e-6, abs=2e-7), name
+
+
+def test_values_of_all_outputs_are_those_of_the_definitions(folders, tmp_path, capsys):
+    table, maps = tmp_path / "scores.csv", tmp_path / "maps"
+    content = scores(capsys, *folders, "--metrics", "ssim", "psnr", "mse", "mae", "--csv", table, "--maps", maps)
+    pairs = read_pairs(*folders)
+    expected = {name: truth(*pair) for name, pair in pairs.items()}
+    assert [pair["name"] for pair in content["pairs"]] == ["astronaut", "coffee", "deep/rocket"]
+    for pair in content["pairs"]:
+        check(pair["values"], expected[pair["name"]])
+        assert (pair["height"], pair["width"]) == pairs[pair["name"]][0].shape[:2]
+        assert pair["error"] == ""
+        assert all((folders[i].parent / pair[which]).is_file() for i, which in enumerate(("reference", "test")))
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [[float(row[name]) for name in ("ssim", "mae")] for row in rows] == [
+        [pair["values"][name] for name in ("ssim", "mae")] for pair in content["pairs"]
+    ]
+    for name in METRICS.keys() & content["summary"]:
+        values = np.array([each[name] for each in expected.values()])
+        for key, value in (("mean", values.mean()), ("median", np.median(values)), ("least", values.min())):
+            assert content["summary"][name][key] == pytest.approx(value, rel=1e-6)
+    assert content["finished"] is True
+    assert content["versions"]["jaxssim"] == jaxssim.__version__
+    assert content["options"]["metrics"] == ["ssim", "psnr", "mse", "mae"]
+    for name, (x, y) in pairs.items():
+        drawn = np.asarray(Image.open(maps / f"{name}.png"), float)[..., :3].sum(-1)
+        expected_map = 1 - reference.one_minus_ssim_map(x, y, 255).mean(-1)
+        assert drawn.shape == expected_map.shape
+        assert np.corrcoef(drawn.ravel(), expected_map.ravel())[0, 1] > 0.95  # colours are not linear
+
+
+def test_the_table_has_the_worst_pair_first_and_limits_give_the_exit_status(folders, tmp_path, capsys):
+    expected = {name: truth(*pair) for name, pair in read_pairs(*folders).items()}
+    by_ssim = sorted(expected, key=lambda name: expected[name]["ssim"])
+    bound = np.mean([expected[name]["ssim"] for name in by_ssim[:2]])  # between the worst and the next
+    junit = tmp_path / "junit.xml"
+    status, out, _ = run(capsys, "compare", *folders, "--fail-below", f"ssim={bound}", "--junit", junit)
+    assert status == 1
+    assert [out.index(name) for name in by_ssim] == sorted(out.index(name) for name in by_ssim)
+    for values in expected.values():
+        assert f"{values['ssim']:.6f}" in out
+        assert f"{values['psnr']:#.6g}" in out
+    assert f"1 of 3 pairs break a limit, first {by_ssim[0]}: ssim" in out
+    suite = ElementTree.parse(junit).getroot()
+    assert suite.attrib == {"name": "jaxssim compare", "tests": "3", "failures": "1", "errors": "0"}
+    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == by_ssim[:1]
+    passing = ("--fail-below", "ssim=-1", f"psnr={min(v['psnr'] for v in expected.values()) - 0.01}")
+    assert run(capsys, "compare", *folders, *passing)[0] == 0
+    assert run(capsys, "compare", *folders, "--rows", "1")[1].count(by_ssim[2]) == 0
+
+
+@slow
+def test_fail_above_and_orders_of_metrics_of_which_less_is_better(folders, capsys):
+    expected = {name: truth(*pair)["mse"] for name, pair in read_pairs(*folders).items()}
+    names = sorted(expected, key=expected.get, reverse=True)
+    first, second = (expected[name] for name in names[:2])
+    command = ("compare", *folders, "--metrics", "mse", "--fail-above")
+    status, out, _ = run(capsys, *command, f"mse={(first + second) / 2}")
+    assert status == 1
+    assert "1 of 3 pairs" in out
+    assert [out.index(name) for name in names] == sorted(out.index(name) for name in names)
+    assert run(capsys, *command, f"mse={first + 0.01}")[0] == 0
+
+
+@slow
+def test_ms_ssim_and_cw_ssim(tmp_path, capsys):
+    folders = write_folders(tmp_path, 170, 180)
+    content = scores(capsys, *folders, "--metrics", "ms-ssim", "cw-ssim", "--crop-border", "2")
+    for pair in content["pairs"]:
+        x, y = (image[2:-2, 2:-2] for image in read_pairs(*folders)[pair["name"]])
+        ms_ssim = 1 - reference.one_minus_ms_ssim(x, y, 255, jaxssim.MS_SSIM_WEIGHTS)
+        assert pair["values"]["ms-ssim"] == pytest.approx(float(ms_ssim), abs=2e-7)
+        cw_ssim = float(jaxssim.cw_ssim(x.astype(np.uint8), y.astype(np.uint8)))  # the function has tests of its own
+        assert pair["values"]["cw-ssim"] == pytest.approx(cw_ssim, abs=1e-6)
+
+
+@slow
+@pytest.mark.parametrize("name", ["skimage", "SKIMAGE_GAUSSIAN"])
+def test_conventions_are_those_of_scikit_image(folders, capsys, name):
+    content = scores(capsys, *folders, "--metrics", "ssim", "--convention", name)
+    for pair in content["pairs"]:
+        x, y = read_pairs(*folders)[pair["name"]]
+        options = {"gaussian_weights": "GAUSSIAN" in name, "data_range": 255, "channel_axis": -1}
+        assert pair["values"]["ssim"] == pytest.approx(structural_similarity(x, y, **options), abs=2e-7)
+
+
+@slow
+def test_luma_and_crop_border_follow_matlab(folders, capsys):
+    content = scores(capsys, *folders, "--luma", "--crop-border", "3")
+    for pair in content["pairs"]:
+        x, y = (
+            np.floor(16 + image @ [65.481 / 255, 128.553 / 255, 24.966 / 255] + 0.5)[3:-3, 3:-3, None]
+            for image in read_pairs(*folders)[pair["name"]]
+        )
+        expected = truth(x, y)
+        check(pair["values"], {name: expected[name] for name in ("ssim", "psnr")})
+
+
+@slow
+@pytest.mark.parametrize("kind", ["folder", "file", "column"])
+def test_masks_leave_black_pixels_out(tmp_path, capsys, kind):
+    ref, test = write_folders(tmp_path, 64, 80)
+    pairs = read_pairs(ref, test)
+    rng = np.random.default_rng(0)
+    masks = {}
+    for name, (x, _) in pairs.items():
+        masks[name] = np.zeros(x.shape[:2], np.uint8)
+        masks[name][:, : 30 + rng.integers(20)] = 255
+        masks[name][:20] = 51
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(masks[name]).save(tmp_path / "masks" / f"{name}.png")
+    arguments = (ref, test, "--mask", tmp_path / "masks")
+    if kind == "file":
+        arguments = (ref / "coffee.png", test / "coffee.jpg", "--mask", tmp_path / "masks" / "coffee.png")
+    if kind == "column":
+        lines = [f"{name},{ref}/{name}.png,{test}/{name}.jpg,{tmp_path}/masks/{name}.png" for name in pairs]
+        (tmp_path / "pairs.csv").write_text("\n".join(["name,reference,test,mask", *lines]))
+        arguments = ("--pairs", tmp_path / "pairs.csv")
+    content = scores(capsys, *arguments)
+    assert len(content["pairs"]) == (1 if kind == "file" else 3)
+    for pair in content["pairs"]:
+        (x, y), mask = pairs[pair["name"]], masks[pair["name"]] / 255
+        weights = np.broadcast_to(mask[..., None], x.shape)
+        mse = np.average((x - y) ** 2, weights=weights)
+        ssim = 1 - float(reference.one_minus_ssim(x, y, 255, mask=mask[..., None]))
+        check(pair["values"], {"ssim": ssim, "psnr": 10 * math.log10(255**2 / mse)})
+
+
+def test_pairs_of_other_depths_and_colours_are_scored_as_such(tmp_path, capsys):
+    """16 bits beside 8, grey beside RGB, equal floats: no value is rounded to 8 bits."""
+    grey = crop("camera")[..., 0].clip(0, 250)
+    deep = grey.astype(np.uint16) * 257 + np.arange(80, dtype=np.uint16)  # 8 bits would lose the ramp
+    for which in ("ref", "test"):
+        (tmp_path / which).mkdir()
+    Image.fromarray(deep).save(tmp_path / "ref" / "deep.png")
+    Image.fromarray(grey).save(tmp_path / "test" / "deep.png")
+    Image.fromarray(grey).save(tmp_path / "ref" / "grey.png")
+    Image.fromarray(np.dstack([grey, grey, 255 - grey])).save(tmp_path / "test" / "grey.png")
+    Image.fromarray(grey / np.float32(255)).save(tmp_path / "ref" / "same.tif")
+    Image.fromarray(grey / np.float32(255)).save(tmp_path / "test" / "same.tif")
+    content = scores(capsys, tmp_path / "ref", tmp_path / "test", "--metrics", "mse", "psnr")
+    deep_pair, grey_pair, same = (pair["values"] for pair in content["pairs"])
+    assert deep_pair["mse"] == pytest.approx(np.mean(np.arange(80.0) ** 2), rel=1e-4)  # float32 has steps of 0.004
+    assert grey_pair["mse"] == pytest.approx(np.mean((255 - 2.0 * grey) ** 2) / 3, rel=1e-6)
+    assert same == {"mse": 0, "psnr": "Infinity"}
+    assert content["summary"]["psnr"]["median"] == deep_pair["psnr"]
+
+
+@slow
+@pytest.mark.parametrize("which", ["reference", "test"])
+def test_sizes_that_differ_are_an_error_unless_one_is_resized(tmp_path, capsys, which):
+    x = crop("coffee", 60, 90)
+    Image.fromarray(x).save(tmp_path / "x.png")
+    Image.fromarray(x[:50, :70]).save(tmp_path / "y.png")
+    files = (tmp_path / "x.png", tmp_path / "y.png")
+    (pair,) = scores(capsys, *files, status=2)["pairs"]
+    assert pair["error"] == "the reference is 90x60, the test 70x50; --resize resizes one of them"
+    (pair,) = scores(capsys, *files, "--resize", which, "--filter", "bicubic")["pairs"]
+    images = [Image.fromarray(x), Image.fromarray(x[:50, :70])]
+    size = images[which == "reference"].size
+    resized = [np.asarray(image.resize(size, Image.Resampling.BICUBIC), float) for image in images]
+    assert (pair["width"], pair["height"]) == size
+    assert pair["values"]["psnr"] == pytest.approx(truth(*resized)["psnr"], abs=0.02)  # Pillow rounds after each axis
+
+
+@slow
+def test_a_stopped_run_goes_on_where_it_was(folders, tmp_path, capsys):
+    table = tmp_path / "scores.csv"
+    whole = scores(capsys, *folders, "--csv", table)
+    lines = table.read_text().splitlines(keepends=True)
+    marked = lines[1].replace(lines[1].split(",")[5], "0.125")  # a value that only the file has
+    failed = "coffee,a,b,,,,,an error\n"
+    table.write_text("".join([lines[0], marked, failed, lines[3][:-9]]))  # the last row is cut short
+    again = scores(capsys, *folders, "--csv", table, "--resume")
+    assert [pair["name"] for pair in again["pairs"]] == [pair["name"] for pair in whole["pairs"]]
+    assert again["pairs"][0]["values"]["ssim"] == 0.125
+    assert [pair["values"] for pair in again["pairs"][1:]] == [pair["values"] for pair in whole["pairs"][1:]]
+    assert sorted(table.read_text().splitlines(True)) == sorted([lines[0], marked, *lines[2:]])
+    status, _, err = run(capsys, "compare", *folders, "--csv", table, "--resume", "--metrics", "mse")
+    assert status == 2
+    assert "pass the options of the first run, or another file" in err
+
+
+@slow
+def test_the_program_itself(folders, tmp_path):
+    """The real program: a table with names on standard output; nothing but JSON there with --json -."""
+    status, out, err = program("compare", *folders, "--fail-below", "ssim=0.99999")
+    assert (status, err) == (1, "")
+    assert all(name in out for name in NAMES)
+    status, out, err = program("compare", *folders, "--json", "-", "--csv", tmp_path / "scores.csv")
+    assert status == 0
+    assert len(json.loads(out)["pairs"]) == 3
+    assert "astronaut" in err
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4

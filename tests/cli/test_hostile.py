@@ -1,0 +1,196 @@
+"""The command on hostile names, broken files, folders of any kind, and wrong options: never a traceback."""
+
+import csv
+import json
+import os
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+for name in ("rich", "skimage", "tyro"):
+    pytest.importorskip(name)
+Image = pytest.importorskip("PIL.Image")
+
+from commands import crop, program, run, scores
+from picture_files import png
+
+slow = pytest.mark.slow
+NAMES = [
+    "two\nlines",
+    os.fsdecode(b"\xe9 [bold] :smile:"),
+    "\x1b[2J\x07",
+    "<script>&amp;",
+    "back\\slash",
+    "日本",
+    "a,b\"c'",
+]
+SHOWN = [r"two\nlines", r"\xe9 [bold] :smile:", r"\x1b[2J\x07", "<script>&amp;", r"back\\slash", "日本", "a,b\"c'"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for which in ("ref", "test"):
+        (tmp_path / which).mkdir()
+    return tmp_path / "ref", tmp_path / "test"
+
+
+def save(image, *paths):
+    for path in paths:
+        Image.fromarray(image).save(path)
+
+
+@slow
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_hostile_names_are_scored_and_shown_on_one_line(folders, tmp_path, encoding):
+    for name in NAMES:
+        save(crop("coffee", 20, 24), *(folder / f"{name}.png" for folder in folders))
+        (folders[0] / f"{name} broken.png").write_bytes(b"\x1b[31mwords\n")
+        (folders[1] / f"{name} broken.png").write_bytes(b"")
+        save(crop("coffee", 20, 24), folders[0] / f"{name} alone.png")
+    files = {option: tmp_path / option for option in ("csv", "json", "junit", "maps")}
+    options = [word for option, path in files.items() for word in (f"--{option}", path)]
+    environment = {"PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    status, out, err = program("compare", *folders, *options, environment=environment)
+    assert status == 2
+    assert err == ""
+    assert all(c.isprintable() for c in out.replace("\n", ""))
+    for shown in SHOWN:
+        expected = shown.encode(encoding, "backslashreplace").decode(encoding)
+        lines = [
+            line for line in out.splitlines() if line.strip(" |").startswith((expected, str(folders[0] / expected)))
+        ]
+        assert len(lines) == 3, (expected, out)  # its scores, the error of the broken one, and the one alone
+        assert out.count(f"{expected} alone.png") == 1
+    content = json.loads(files["json"].read_text())
+    by_name = {pair["name"]: pair for pair in content["pairs"]}
+    assert by_name.keys() == {*SHOWN, *(f"{shown} broken" for shown in SHOWN)}
+    for shown in SHOWN:
+        assert by_name[shown]["values"]["ssim"] == 1
+        assert by_name[f"{shown} broken"]["error"] == "reference: not an image"
+        assert (files["maps"] / f"{shown}.png").is_file()
+    assert len(content["without_partner"]) == len(NAMES)
+    with files["csv"].open(newline="", encoding="utf-8") as file:
+        assert {row["name"] for row in csv.DictReader(file)} == by_name.keys()
+    cases = ElementTree.parse(files["junit"]).getroot().findall("testcase")
+    assert {case.get("name") for case in cases if case.find("error") is None} == set(SHOWN)
+    assert len(cases) == 3 * len(NAMES)
+
+
+def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
+    ref, test = folders
+    good = crop("coffee", 20, 24)
+    for name in ("bomb", "cut", "folder", "link", "pipe", "raw", "small", "sizes", "twelve", "values"):
+        save(good, ref / f"{name}.png")
+    (test / "bomb.png").write_bytes(png(8, 2, [good], size=(60000, 60000)))
+    (test / "cut.png").write_bytes((ref / "cut.png").read_bytes()[:100])
+    (test / "folder.png").mkdir()
+    (test / "link.png").symlink_to("nowhere")
+    os.mkfifo(test / "pipe.png")
+    (test / "raw.cr2").touch()
+    save(good[:8], ref / "small.png", test / "small.png")
+    save(good[:16], test / "sizes.png")
+    save(good[..., 0].astype(np.uint16), test / "twelve.png")
+    save(np.full((20, 24), np.nan, np.float32), test / "values.tif")
+    save(good, ref / "good.png", test / "good.webp")
+    content = scores(capsys, *folders, status=2)
+    errors = {pair["name"]: pair["error"] for pair in content["pairs"]}
+    expected = {
+        "bomb": "test: Image size (3600000000 pixels) exceeds limit",
+        "cut": "test: ",
+        "good": "",
+        "link": "test: a broken link: No such file or directory",
+        "pipe": "test: not a regular file",
+        "raw": "test: .cr2 is not read",
+        "sizes": "the reference is 24x20, the test 24x16",
+        "small": "x and y have spatial shape (8, 24), smaller than the window of 11x11 pixels",
+        "twelve": "test: its largest value",
+        "values": "test: it holds NaN",
+    }
+    assert errors.keys() == expected.keys()
+    assert [name for name in expected if not errors[name].startswith(expected[name])] == []
+    assert [pair["name"] for pair in content["pairs"] if pair["values"]] == ["good"]
+    assert content["without_partner"] == [str(ref / "folder.png")]
+
+
+def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
+    ref, test = folders
+    for folder in folders:
+        (folder / "deep" / "deeper").mkdir(parents=True)
+        (folder / "deep" / "deeper" / "x.png").write_bytes(b"words")
+        (folder / "deep" / "loop").symlink_to(folder)
+    inside = ref / "inside"  # the folder to compare, inside the references
+    inside.mkdir()
+    (inside / "y.png").write_bytes(b"words")
+    status, out, _ = run(capsys, "compare", ref, test)
+    assert status == 2
+    assert "deep/deeper/x: reference: not an image" in out
+    assert "inside/y.png" in out
+    status, out, err = run(capsys, "compare", ref, inside)
+    assert (status, out) == (2, "")
+    assert "there are no pairs, but 2 pictures without a partner" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ref",), "pass REF and TEST, two files or two folders, or else --pairs FILE.csv"),
+        (("ref", "test", "--pairs", "pairs.csv"), "pass REF and TEST"),
+        (("ref", "test"), "there are no pairs, but 0 pictures without a partner"),
+        (("ref", "nowhere"), "nowhere does not exist, and the other is a folder; pass two folders or two files"),
+        (("ref", "a.png"), "a.png is a file, and the other is a folder"),
+        (("a.png", "a.png", "--metrics", "vmaf"), "--metrics must be some of ssim, ms-ssim, "),
+        (("a.png", "a.png", "--convention", "mine"), "--convention must be one of wang2004, "),
+        (("a.png", "a.png", "--crop-border", "-1"), "--crop-border must be at least 0, got -1"),
+        (("a.png", "a.png", "--data-range", "nan"), "--data-range must be positive and finite, got nan"),
+        (("a.png", "a.png", "--resume"), "--resume goes on from the file of --csv; pass --csv too"),
+        (("a.png", "a.png", "--fail-below", "ssim"), "--fail-below takes METRIC=NUMBER, for example ssim=0.9, got"),
+        (("a.png", "a.png", "--fail-above", "mse=3"), "--fail-above names 'mse', which is not among --metrics"),
+        (("a.png", "a.png", "--metrics", "cw-ssim", "--mask", "a.png"), "cw-ssim takes no mask"),
+        (("a.png", "a.png", "--csv", "nowhere/scores.csv"), "nowhere/scores.csv.new: No such file or directory"),
+        (("--pairs", "nowhere.csv"), "cannot read the pairs of nowhere.csv"),
+        (("--pairs", "words.csv"), "line 2 of words.csv names no pair; pass a CSV with the columns reference and test"),
+        (("--pairs", "twice.csv"), "twice.csv has 2 pairs of the name a"),
+        (("--pairs", "outside.csv"), "outside.csv has the name ../a"),
+    ],
+)
+def test_wrong_options_end_with_one_line(folders, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    save(crop("coffee", 20, 24), "a.png")
+    for name, text in {
+        "words": "these\nare words\n",
+        "twice": "reference,test,name\na.png,a.png,a\na.png,a.png,a\n",
+        "outside": "reference,test,name\na.png,a.png,../a\n",
+    }.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    status, out, err = run(capsys, "compare", *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_rows_of_a_csv_are_pairs_with_numbers_where_stems_are_equal(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(crop("coffee", 20, 24), "ref/a.png", "test/a.png")
+    rows = b"test/a.png,ref/a.png\ntest/\xff\0.png,test/a.png\nref/a.png,\xff.png\n"
+    (tmp_path / "pairs.csv").write_bytes(b"\xef\xbb\xbftest,reference\n" + rows)
+    content = scores(capsys, "--pairs", "pairs.csv", "--metrics", "mse", status=2)
+    first, second, third = content["pairs"]
+    assert (first["name"], first["reference"], first["values"]) == ("1-a", "ref/a.png", {"mse": 0})
+    assert (second["name"], second["test"], second["error"]) == (
+        "2-a",
+        r"test/\xff\x00.png",
+        "test: embedded null byte",
+    )
+    assert (third["name"], third["error"]) == (r"3-\xff", "reference: No such file or directory")
+
+
+def test_without_the_extra_the_command_says_what_to_install(capsys, monkeypatch):
+    for module in [name for name in sys.modules if name.startswith("jaxssim._cli")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    status, out, err = run(capsys, "compare", "a", "b")
+    assert (status, out) == (2, "")
+    assert err == 'the command jaxssim needs the package tyro; install it with: pip install "jaxssim[cli]"\n'
