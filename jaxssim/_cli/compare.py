@@ -13,7 +13,7 @@ from jaxssim._cli.junit import write_junit
 from jaxssim._cli.limits import Limit, exit_status, parse_limits
 from jaxssim._cli.loading import Preparation
 from jaxssim._cli.metrics import find_metrics
-from jaxssim._cli.options import Options
+from jaxssim._cli.options import Compare
 from jaxssim._cli.pairing import Pairing, add_masks, pair_paths, pair_rows
 from jaxssim._cli.progress import tracked
 from jaxssim._cli.results import MetricInfo, PairResult
@@ -25,7 +25,7 @@ from jaxssim._pictures import Report
 Writer = Callable[[Scored], None]
 
 
-def main(options: Options) -> int:
+def main(options: Compare) -> int:
     """Compares, prints and writes; returns the exit status."""
     console = open_console(stderr=options.json == STANDARD_OUTPUT)
     scoring = make_scoring(options)
@@ -50,7 +50,7 @@ def main(options: Options) -> int:
     return exit_status(results, limits, complete=not (pairing.alone or pairing.closed))
 
 
-def make_scoring(options: Options) -> Scoring:
+def make_scoring(options: Compare) -> Scoring:
     """Returns what to compute; exits where options do not go together."""
     metrics = find_metrics(options.metrics)
     if options.crop_border < 0:
@@ -66,7 +66,7 @@ def make_scoring(options: Options) -> Scoring:
     return Scoring(metrics, find_convention(options.convention), options.crop_border, mapped, preparation)
 
 
-def find_pairs(options: Options) -> Pairing:
+def find_pairs(options: Compare) -> Pairing:
     """Returns the pairs that the options name; exits where there is none."""
     reference, test, rows = options.reference, options.test, options.pairs
     if reference and test and not rows:
@@ -83,7 +83,7 @@ def find_pairs(options: Options) -> Pairing:
     return pairing
 
 
-def score(options: Options, scoring: Scoring, pairing: Pairing, console: Console, stop: Stop) -> list[PairResult]:
+def score(options: Compare, scoring: Scoring, pairing: Pairing, console: Console, stop: Stop) -> list[PairResult]:
     """Scores the pairs that are not known from an earlier run, writes each at once, and returns all in order."""
     metrics = [metric.info for metric in scoring.metrics]
     known = read_scored(options.csv, metrics) if options.resume and options.csv else {}
@@ -103,7 +103,7 @@ def score(options: Options, scoring: Scoring, pairing: Pairing, console: Console
 
 
 def open_writers(
-    options: Options, metrics: Sequence[MetricInfo], known: Sequence[PairResult], stack: ExitStack
+    options: Compare, metrics: Sequence[MetricInfo], known: Sequence[PairResult], stack: ExitStack
 ) -> list[Writer]:
     """Returns what is called with each pair; the stack closes it."""
     writers: list[Writer] = []

@@ -1,12 +1,11 @@
 """`jaxssim conventions`: the names of definitions of SSIM, and what each computes."""
 
-import dataclasses
-
 from rich import box
 from rich.table import Table
 
 from jaxssim import conventions
 from jaxssim._cli.console import open_console
+from jaxssim._cli.options import Conventions
 from jaxssim.conventions import Convention, Gaussian
 
 NAMED = {
@@ -15,12 +14,7 @@ NAMED = {
 SHRUNK = {None: "as they are", "wang": "shrunk to about 256, as Wang does", "pool": "shrunk to about 256, as piq does"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """List the definitions of SSIM by name, and what each computes."""
-
-
-def main(options: Options) -> int:
+def main(options: Conventions) -> int:
     """Prints a table of all conventions, one row for each definition."""
     names: dict[Convention, list[str]] = {}
     for name, convention in NAMED.items():

@@ -1,20 +1,21 @@
-"""The options of `jaxssim compare`."""
+"""The options of each subcommand."""
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from jaxssim._cli.loading import Filter, Which
 
+Similarity = Literal["mse", "ssim", "ms-ssim", "cw-ssim"]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 Limits = Annotated[tuple[str, ...], tyro.conf.arg(metavar="METRIC=NUMBER ...")]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Compare:
     """Compare pictures with their references: two files, or all files of two folders.
 
     Files of two folders are a pair where they have one relative path without suffix, so that a.png is compared with
@@ -63,3 +64,33 @@ class Options:
     """Limits such as mse=20: a higher value gives exit status 1."""
     junit: File = None
     """Write the results as JUnit's XML to this file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Cluster a folder of pictures by their similarity, and score the clusters where the true labels are known."""
+
+    folder: tyro.conf.Positional[Path | None] = None
+    """A folder of at least 3 pictures; by default six photographs of scikit-picture, each in seven variants."""
+    labels: Path | None = None
+    """A JSON file that maps each file name to the number of its true group."""
+    metrics: tuple[Similarity, ...] = ("mse", "ssim", "ms-ssim", "cw-ssim")
+    """The similarities to cluster by."""
+    clusters: int | None = None
+    """The number of clusters for spectral clustering; by default the number of true groups, or else the number that
+    affinity propagation finds."""
+    size: tuple[int, int] = (640, 480)
+    """The width and height to which every picture is resized."""
+    data_range: float | None = None
+    """The value of white in pictures of 16 bits or floats, where the file does not say it for certain."""
+    color: bool = False
+    """Compare the pictures in colour; by default in grey."""
+    seed: int = 0
+    """The seed of the clustering, and of the noise in the default photographs."""
+    output: Path = Path("clusters")
+    """The folder for heat maps, contact sheets and clusters; the clusters have the format of LABELS."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Conventions:
+    """List the definitions of SSIM by name, and what each computes."""

@@ -1,28 +1,30 @@
 """The subcommands of `jaxssim`, and how they end."""
 
+import importlib
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
 
-from jaxssim._cli import compare, conventions, options
+from jaxssim._cli import options
 from jaxssim._cli.console import open_console, say
 from jaxssim._cli.limits import NOT_SCORED
 
-COMMANDS: dict[Any, Any] = {options.Options: compare.main, conventions.Options: conventions.main}
-Chosen = (
-    Annotated[options.Options, tyro.conf.subcommand("compare")]
-    | Annotated[conventions.Options, tyro.conf.subcommand("conventions")]
-)
-
+COMMANDS = {options.Compare: "compare", options.Cluster: "cluster", options.Conventions: "conventions"}
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+Chosen = (
+    Annotated[options.Compare, tyro.conf.subcommand("compare")]
+    | Annotated[options.Cluster, tyro.conf.subcommand("cluster")]
+    | Annotated[options.Conventions, tyro.conf.subcommand("conventions")]
+)
 
 
 def run(arguments: Sequence[str] | None) -> int:
     """Runs a subcommand; returns the exit status, 2 with one line on standard error where it cannot."""
     chosen: Any = tyro.cli(Chosen, prog="jaxssim", description="Compare pictures.", args=arguments, config=CONFIG)
     try:
-        return int(COMMANDS[type(chosen)](chosen))
+        command = importlib.import_module(f"jaxssim._cli.{COMMANDS[type(chosen)]}")  # what others need stays out
+        return int(command.main(chosen))
     except SystemExit as error:
         if not isinstance(error.code, str):
             raise

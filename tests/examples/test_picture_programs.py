@@ -1,9 +1,7 @@
 """The programs on folders with hostile names, links, unreadable files and pictures of every depth."""
 
 import io
-import json
 import os
-import re
 import sys
 
 import numpy as np
@@ -15,7 +13,6 @@ Image = pytest.importorskip("PIL.Image")
 
 from rich.console import Console
 
-from examples import cluster_images
 from examples.autoencoder import images
 from examples.autoencoder.config import Config
 from examples.defect_segmentation import config as defect_config
@@ -66,18 +63,6 @@ def test_hostile_names_are_read_and_shown_on_any_terminal(folder, monkeypatch, p
         rf"1 unreadable: {folder}/broken [red] {shown}\n.png (not an image)",
         rf"a note: 1 file ({folder}/\xe9 [bold] :smile:.png)",
     ]
-
-
-def test_clusters_of_hostile_names_are_written(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "500")
-    (tmp_path / "labels.json").write_text(json.dumps(dict.fromkeys([*NAMES, BROKEN], 0)))
-    options = cluster_images.Options(folder, labels=tmp_path / "labels.json", size=(32, 32))
-    dataset = cluster_images.load_folder(options)
-    assert sorted(dataset.names) == sorted(NAMES)
-    assert dataset.labels == [0] * len(NAMES)
-    assert re.fullmatch(r"1 unreadable: .*\(not an image\)\n", capsys.readouterr().out)
-    cluster_images.write_results(dataset, np.eye(4), np.array([0, 0, 1, 1]), "title", tmp_path / "out")
-    assert json.loads((tmp_path / "out.json").read_text()).keys() == set(NAMES)
 
 
 @pytest.mark.parametrize("program", ["autoencoder", "defects"])

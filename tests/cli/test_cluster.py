@@ -14,14 +14,17 @@ for name in ("matplotlib", "rich", "skimage", "sklearn", "tyro"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
+from commands import run
 from sklearn.metrics import homogeneity_completeness_v_measure, silhouette_score
 
 import jaxssim
-from examples import cluster_images
-from examples.cluster_images import Options
+from jaxssim._cli import cluster
+from jaxssim._cli.clusters import clustering, datasets, figures
+from jaxssim._cli.console import open_console
+from jaxssim._cli.options import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
-METRICS = ("mse", "ssim", "ms_ssim", "cw_ssim")
+METRICS = ("mse", "ssim", "ms-ssim", "cw-ssim")
 SIZE = (200, 184)  # the five scales of MS-SSIM need 176 pixels
 LABELS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
@@ -43,7 +46,7 @@ def images():
 
 @pytest.fixture(
     scope="module",
-    params=["mse", "ssim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ms_ssim", "cw_ssim"))],
+    params=["mse", "ssim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ms-ssim", "cw-ssim"))],
 )
 def metric(request):
     return request.param
@@ -51,7 +54,7 @@ def metric(request):
 
 @pytest.fixture(scope="module")
 def comparison(images, metric):
-    return cluster_images.compare(images, metric, color=False)
+    return clustering.compare(images, metric, color=False)
 
 
 @pytest.fixture
@@ -80,14 +83,14 @@ def is_same_partition(first, second):
 
 def table_rows(output):
     """Returns the numbers of the printed table: (metric, method) -> columns."""
-    rows = re.findall(r"^ *(\w+) +(spectral|affinity) +(.*?) *$", output, re.MULTILINE)
+    rows = re.findall(r"^ *([\w-]+) +(spectral|affinity) +(.*?) *$", output, re.MULTILINE)
     return {(metric, method): columns.split() for metric, method, columns in rows}
 
 
 @pytest.mark.slow
 def test_the_program_finds_the_labelled_groups_of_a_folder(tmp_path, folder, labels_file):
     output = tmp_path / "new" / "output"
-    command = [sys.executable, "-m", "examples.cluster_images", folder, "--labels", labels_file]
+    command = [sys.executable, "-m", "jaxssim", "cluster", folder, "--labels", labels_file]
     command += ["--size", *SIZE, "--output", output]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600)
@@ -114,18 +117,18 @@ def test_the_program_finds_the_labelled_groups_of_a_folder(tmp_path, folder, lab
 @pytest.mark.slow
 def test_cw_ssim_groups_the_default_photographs_better_than_mse(tmp_path, capsys):
     """Shifts and exposure change the MSE as much as another photograph does; they hardly change CW-SSIM."""
-    cluster_images.main(Options(metrics=("mse", "cw_ssim"), size=(160, 120), output=tmp_path / "output"))
+    cluster.main(Cluster(metrics=("mse", "cw-ssim"), size=(160, 120), output=tmp_path / "output"))
     printed = capsys.readouterr().out
     assert "42 images of 160x120" in printed
     table = table_rows(printed)
     assert len(table) == 4
-    assert table["cw_ssim", "spectral"][0] == "6"
-    assert float(table["cw_ssim", "spectral"][-2]) > max(0.9, float(table["mse", "spectral"][-2]))
+    assert table["cw-ssim", "spectral"][0] == "6"
+    assert float(table["cw-ssim", "spectral"][-2]) > max(0.9, float(table["mse", "spectral"][-2]))
     assert len(json.loads((tmp_path / "output" / "mse_affinity.json").read_text())) == 42
 
 
 def test_scores_that_need_labels_are_left_out_without_labels(tmp_path, capsys, folder):
-    cluster_images.main(Options(folder, metrics=("ssim",), clusters=2, size=(64, 64), output=tmp_path / "output"))
+    cluster.main(Cluster(folder, metrics=("ssim",), clusters=2, size=(64, 64), output=tmp_path / "output"))
     table = table_rows(capsys.readouterr().out)
     assert table["ssim", "spectral"][0] == "2"
     assert table["ssim", "affinity"][0] == "3"
@@ -134,20 +137,22 @@ def test_scores_that_need_labels_are_left_out_without_labels(tmp_path, capsys, f
 
 @pytest.mark.parametrize("count", [3, None])
 def test_both_methods_recover_the_labels(comparison, count):
-    assignments = cluster_images.cluster(comparison, count, seed=1)
+    assignments = clustering.cluster(comparison, count, seed=1)
     assert set(assignments) == {"spectral", "affinity"}
     for assignment in assignments.values():
         assert is_same_partition(assignment.tolist(), LABELS)
-        silhouette, *measures = cluster_images.score(assignment, comparison.distance, LABELS)
+        silhouette, *measures = clustering.score(assignment, comparison.distance, LABELS)
         assert 0.1 < silhouette < 1
         np.testing.assert_allclose(measures, 1)
 
 
 def test_similarity_affinity_and_distance_order_the_images_alike(images, metric, comparison):
     x, y = (np.asarray(image.convert("L"), np.float32)[..., None] for image in images[:2])
-    options = {"data_range": 255} if metric in ("ssim", "ms_ssim") else {}
+    options = {"data_range": 255} if metric in ("ssim", "ms-ssim") else {}
     sign = -1 if metric == "mse" else 1
-    np.testing.assert_allclose(comparison.similarity[0, 1], sign * getattr(jaxssim, metric)(x, y, **options), rtol=1e-4)
+    np.testing.assert_allclose(
+        comparison.similarity[0, 1], sign * getattr(jaxssim, metric.replace("-", "_"))(x, y, **options), rtol=1e-4
+    )
     order = np.argsort(comparison.similarity[0], kind="stable")
     for matrix, direction in ((comparison.similarity, 1), (comparison.affinity, 1), (comparison.distance, -1)):
         assert (matrix.shape, matrix.dtype) == ((12, 12), np.float64)
@@ -159,19 +164,19 @@ def test_similarity_affinity_and_distance_order_the_images_alike(images, metric,
 
 
 def test_the_mse_affinity_of_the_median_pair_is_1_over_e(images):
-    comparison = cluster_images.compare(images, "mse", color=False)
+    comparison = clustering.compare(images, "mse", color=False)
     pairs = np.triu_indices(12, 1)
     np.testing.assert_allclose(np.median(comparison.affinity[pairs]), np.exp(-1), rtol=0.02)
     np.testing.assert_allclose(comparison.distance**2, -comparison.similarity, rtol=1e-6)
-    identical = cluster_images.compare([images[0]] * 3, "mse", color=False)
+    identical = clustering.compare([images[0]] * 3, "mse", color=False)
     np.testing.assert_array_equal(identical.affinity, 1)
 
 
 def test_hue_counts_only_in_colour():
     """Three hues of one brightness are equal in grey."""
     hues = [Image.new("RGB", (32, 32), color) for color in ((100, 100, 100), (200, 64, 22), (30, 150, 30))]
-    assert abs(cluster_images.compare(hues, "mse", color=False).similarity).max() < 4
-    assert abs(cluster_images.compare(hues, "mse", color=True).similarity[0, 1]) > 1000
+    assert abs(clustering.compare(hues, "mse", color=False).similarity).max() < 4
+    assert abs(clustering.compare(hues, "mse", color=True).similarity[0, 1]) > 1000
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_hue_counts_only_in_colour():
 def test_scores_equal_known_answers(labels, assignment, expected):
     points = np.array([0.0, 1.0, 5.0, 7.0])
     distance = abs(np.subtract.outer(points, points))
-    silhouette, *measures = cluster_images.score(np.array(assignment), distance, labels)
+    silhouette, *measures = clustering.score(np.array(assignment), distance, labels)
     np.testing.assert_allclose(measures, expected, atol=1e-12)
     np.testing.assert_allclose(measures, homogeneity_completeness_v_measure(labels, assignment))
     if len(set(assignment)) == 1:
@@ -197,13 +202,13 @@ def test_scores_equal_known_answers(labels, assignment, expected):
 
 
 def test_undefined_scores_are_none():
-    assert cluster_images.score(np.arange(4), np.ones((4, 4)), None) == [None] * 4
+    assert clustering.score(np.arange(4), np.ones((4, 4)), None) == [None] * 4
 
 
 def test_shifted_and_rotated_variants_fill_the_frame():
     """All variants of a white image are white: no border comes into view."""
     white = Image.new("RGB", (300, 260), "white")
-    variants = cluster_images.variants(white, (160, 120), np.random.default_rng(0))
+    variants = datasets.variants(white, (160, 120), np.random.default_rng(0))
     assert {image.size for image in variants.values()} == {(160, 120)}
     for name in ("original", "right", "up", "rotated"):
         assert np.asarray(variants[name]).min() == 255, name
@@ -211,7 +216,7 @@ def test_shifted_and_rotated_variants_fill_the_frame():
 
 
 def test_each_variant_changes_what_its_name_says(images):
-    variants = cluster_images.variants(images[0], (200, 150), np.random.default_rng(0))
+    variants = datasets.variants(images[0], (200, 150), np.random.default_rng(0))
     arrays = {name: np.asarray(image.convert("L"), int) for name, image in variants.items()}
     original, right, up = (arrays[name] for name in ("original", "right", "up"))
     np.testing.assert_allclose(right[:, 20:-20], np.roll(original, 3, axis=1)[:, 20:-20], atol=25)
@@ -222,12 +227,12 @@ def test_each_variant_changes_what_its_name_says(images):
 
 
 def test_the_seed_determines_the_noise_of_the_default_photographs():
-    first, again, other = (cluster_images.variants_of_photographs((64, 48), seed) for seed in (0, 0, 1))
+    first, again, other = (datasets.variants_of_photographs((64, 48), seed) for seed in (0, 0, 1))
     assert len(set(first.names)) == len(first.images) == len(first.labels) == 42
     for name, image, same, changed in zip(first.names, first.images, again.images, other.images, strict=True):
         assert image.tobytes() == same.tobytes()
         assert (image.tobytes() != changed.tobytes()) == name.endswith("-noisy")
-    assert [name.split("-")[0] for name in first.names[::7]] == list(cluster_images.PHOTOGRAPHS)
+    assert [name.split("-")[0] for name in first.names[::7]] == list(datasets.PHOTOGRAPHS)
     assert first.labels == sorted(list(range(6)) * 7)
 
 
@@ -240,7 +245,7 @@ def test_grey_transparent_16_bit_and_rotated_files_give_the_same_image(tmp_path,
     exif = Image.Exif()
     exif[0x0112] = 6  # viewers rotate the image clockwise
     rotated.save(tmp_path / "d.PNG", exif=exif)
-    dataset = cluster_images.load_folder(Options(tmp_path, size=SIZE))
+    dataset = cluster.load_dataset(Cluster(tmp_path, size=SIZE), open_console())
     assert dataset.names == ["a.png", "b.png", "c.png", "d.PNG"]
     assert dataset.labels is None
     for image in dataset.images:
@@ -253,7 +258,7 @@ def test_resizing_averages(tmp_path):
     checkerboard = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     for name in "abc":
         Image.fromarray(checkerboard).save(tmp_path / f"{name}.png")
-    for shrunk in cluster_images.load_folder(Options(tmp_path, size=(64, 64))).images:
+    for shrunk in cluster.load_dataset(Cluster(tmp_path, size=(64, 64)), open_console()).images:
         np.testing.assert_allclose(np.asarray(shrunk), 127.5, atol=3)
 
 
@@ -293,10 +298,38 @@ def bad_inputs(tmp_path, monkeypatch):
         (("three", "--clusters", "3"), r"cannot form 3 clusters of 3 images; pass --clusters with 2 to 2"),
         (("three", "--size", "64", "8"), r"--size needs .* of at least 16, got \(64, 8\); pass"),
         (("--labels", "one.json"), r"one\.json needs the folder .*; pass FOLDER too"),
-        (("three", "--metrics", "ms_ssim", "--size", "64", "64"), r"ms_ssim: .*64"),
+        (("three", "--metrics", "ms-ssim", "--size", "64", "64"), r"ms-ssim: .*64"),
     ],
 )
-def test_errors_name_the_input_and_what_to_pass(bad_inputs, arguments, message):
-    with pytest.raises(SystemExit, match=message):
-        cluster_images.main(cluster_images.tyro.cli(Options, args=[*arguments, "--output", "output"]))
+def test_errors_name_the_input_and_what_to_pass(bad_inputs, capsys, arguments, message):
+    status, _, err = run(capsys, "cluster", *arguments, "--output", "output")
+    assert status == 2
+    assert re.search(message, err)
     assert not list(Path().glob("output/*"))
+
+
+HOSTILE = ["a.png", "two\nlines.png", os.fsdecode(b"\xe9 [bold] :smile:.png"), "\x1b[2J.png"]
+BROKEN = "broken [red] 大\n.png"
+
+
+@pytest.fixture
+def hostile(tmp_path, images):
+    """A folder of four different pictures and a broken one, all with hostile names."""
+    path = tmp_path / "pictures [red]"
+    path.mkdir()
+    for name, image in zip(HOSTILE, images, strict=False):
+        image.save(path / name)
+    (path / BROKEN).write_bytes(b"words")
+    return path
+
+
+def test_clusters_of_hostile_names_are_written(hostile, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    (tmp_path / "labels.json").write_text(json.dumps(dict.fromkeys([*HOSTILE, BROKEN], 0)))
+    options = Cluster(hostile, labels=tmp_path / "labels.json", size=(32, 32))
+    dataset = cluster.load_dataset(options, open_console())
+    assert sorted(dataset.names) == sorted(HOSTILE)
+    assert dataset.labels == [0] * len(HOSTILE)
+    assert re.fullmatch(r"1 unreadable: .*\(not an image\)\n", capsys.readouterr().out)
+    figures.write_results(dataset, np.eye(4), np.array([0, 0, 1, 1]), "title", tmp_path / "out")
+    assert json.loads((tmp_path / "out.json").read_text()).keys() == set(HOSTILE)
