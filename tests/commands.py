@@ -31,6 +31,16 @@ def write_folders(folder, height=64, width=80):
     return folder / "ref", folder / "test"
 
 
+def write_many(folder, count):
+    """Writes COUNT names of one picture into FOLDER/ref, and of another with flipped bits into FOLDER/test."""
+    image = crop("coffee", 160, 200)
+    for which, picture in (("ref", image), ("test", image ^ 8)):
+        (folder / which).mkdir()
+        Image.fromarray(picture).save(folder / f"{which}.png")
+        for k in range(count):
+            (folder / which / f"{k:05}.png").symlink_to(folder / f"{which}.png")
+
+
 def read_pairs(ref, test):
     """Returns the pixels of the pairs in float64, by name, read by Pillow alone."""
     names = [f"deep/{name}" if name == "rocket" else name for name in NAMES]

@@ -1,12 +1,7 @@
 """Data parallelism: each batch is divided among all devices of all processes, everything else is replicated."""
 
-import os
-import subprocess
-import sys
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -16,68 +11,22 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from examples.autoencoder.config import Config
 from examples.saving import make_folder
-from jaxssim._pictures import show_name
-
-HEARTBEAT_TIMEOUT = 30  # seconds after which a silent process counts as ended
-WATCHER = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
+from jaxssim._cli import jobs
 
 
 @contextmanager
 def join_job(config: Config) -> Iterator[None]:
-    """Joins the processes of a distributed job; does nothing where `config.distributed` is false.
+    """Joins the processes of a distributed job, as `jobs.join_job`; does nothing where `config.distributed` is false.
 
-    If one process ends before the job is done, JAX terminates the others from C++, where Python can neither catch the
-    error nor explain it. Each process therefore starts a watcher, a small process that prints a message unless its
-    parent has told it that the job is done. A file in the run's folder gets what libraries write from C++, and the
-    exceptions that follow the end of another process.
+    What libraries write from C++ goes to a file in the run's folder.
     """
     if not config.distributed:
         yield
         return
     make_folder(config.folder)
-    jax.distributed.initialize(
-        config.coordinator, config.processes, config.process, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT
-    )
-    log = config.folder / f"process-{jax.process_index()}.log"
-    message = (
-        f"process {jax.process_index()} of {jax.process_count()} ended before the job was done, as do all others when "
-        f"one ends; the first to end says why, or its log, here {show_name(log)}. Start all processes again with the "
-        "same commands: the run resumes from its last checkpoint."
-    )
-    command = [sys.executable, "-c", WATCHER, message]
-    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    with library_output_to(log):
-        try:
-            yield
-        except Exception:
-            traceback.print_exc()
-            sys.stdout.flush()
-            os._exit(1)  # the usual end would wait for the other processes
-    watcher.communicate(b"done")
-
-
-@contextmanager
-def library_output_to(path: Path) -> Iterator[None]:
-    """Appends to a file what this process writes to standard error, and what C++ code writes to standard output.
-
-    What Python prints still reaches standard output.
-    """
-    sys.stdout.flush()
-    output, error = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 1)  # Gloo prints its connections there, from several threads at once
-        os.dup2(file.fileno(), 2)
-    try:
-        with (
-            open(output, "w", buffering=1, encoding=sys.stdout.encoding, closefd=False) as printed,
-            redirect_stdout(printed),
-        ):
-            yield
-    finally:
-        sys.stderr.flush()
-        for copy, number in ((output, 1), (error, 2)):
-            os.dup2(copy, number)
-            os.close(copy)
+    advice = "Start all processes again with the same commands: the run resumes from its last checkpoint."
+    with jobs.join_job(config.coordinator, config.processes, config.process, config.folder / "process", advice):
+        yield
 
 
 def device_mesh(batch_size: int) -> Mesh:

@@ -1,23 +1,26 @@
 """`jaxssim compare`: scores pairs of pictures, prints the worst ones, and writes the results to files."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
+import jax
 from rich.console import Console
 
 from jaxssim._cli.console import open_console, print_report, say
 from jaxssim._cli.conventions import find_convention
-from jaxssim._cli.csv_file import CsvFile, read_scored
+from jaxssim._cli.csv_file import CsvFile
 from jaxssim._cli.json_file import STANDARD_OUTPUT, document, write_json
 from jaxssim._cli.junit import write_junit
 from jaxssim._cli.limits import Limit, exit_status, parse_limits
 from jaxssim._cli.loading import Preparation
 from jaxssim._cli.metrics import find_metrics
 from jaxssim._cli.options import Compare
-from jaxssim._cli.pairing import Pairing, add_masks, pair_paths, pair_rows
+from jaxssim._cli.pairing import PairFiles, Pairing, add_masks, pair_paths, pair_rows
 from jaxssim._cli.progress import tracked
-from jaxssim._cli.results import MetricInfo, PairResult
+from jaxssim._cli.results import PairResult
 from jaxssim._cli.scoring import Scored, Scoring, score_pairs
+from jaxssim._cli.shares import joined, merge, own_share, read_known, share_file, write_whole
 from jaxssim._cli.stopping import Stop, stoppable
 from jaxssim._cli.tables import print_left_out, print_results
 from jaxssim._pictures import Report
@@ -29,22 +32,17 @@ def main(options: Compare) -> int:
     """Compares, prints and writes; returns the exit status."""
     console = open_console(stderr=options.json == STANDARD_OUTPUT)
     scoring = make_scoring(options)
-    metrics = [metric.info for metric in scoring.metrics]
     limits = [
-        *parse_limits("--fail-below", options.fail_below, metrics),
-        *parse_limits("--fail-above", options.fail_above, metrics),
+        *parse_limits("--fail-below", options.fail_below, scoring.infos),
+        *parse_limits("--fail-above", options.fail_above, scoring.infos),
     ]
     pairing = find_pairs(options)
+    known = read_known(options.csv, scoring.infos) if options.resume and options.csv else {}
     with stoppable(console) as stop:
-        results = score(options, scoring, pairing, console, stop)
-    print_results(results, metrics, options.rows, console)
-    print_left_out(pairing, options.rows, console)
-    if options.json:
-        write_json(document(results, metrics, pairing, options, not stop()), options.json)
-    if options.junit:
-        write_junit(results, limits, pairing.alone, options.junit)
-    print_broken(results, limits, console)
-    if stop():
+        results, is_first = score_all(options, scoring, pairing.pairs, known, console, stop)
+    if is_first:
+        publish(options, scoring, pairing, results, limits, console)
+    if len(results) < len(pairing.pairs):
         say(console, f"stopped: {len(results)} of {len(pairing.pairs)} pairs; --csv with --resume goes on", style="red")
         return stop.exit_status
     return exit_status(results, limits, complete=not (pairing.alone or pairing.closed))
@@ -53,16 +51,21 @@ def main(options: Compare) -> int:
 def make_scoring(options: Compare) -> Scoring:
     """Returns what to compute; exits where options do not go together."""
     metrics = find_metrics(options.metrics)
+    job = (options.coordinator, options.processes, options.process)
     if options.crop_border < 0:
         raise SystemExit(f"--crop-border must be at least 0, got {options.crop_border}")
     if options.data_range is not None and not 0 < options.data_range < float("inf"):
         raise SystemExit(f"--data-range must be positive and finite, got {options.data_range}; pass the value of white")
     if options.resume and not options.csv:
         raise SystemExit("--resume goes on from the file of --csv; pass --csv too")
+    if options.distributed and not options.csv:
+        raise SystemExit("--distributed keeps what each process scores beside the file of --csv; pass --csv too")
+    if not options.distributed and job != (None, None, None):
+        raise SystemExit("--coordinator, --processes and --process need --distributed; pass --distributed too")
     if options.mask and (unmasked := [metric.info.name for metric in metrics if metric.function]):
         raise SystemExit(f"{', '.join(unmasked)} takes no mask; leave it out of --metrics, or leave out --mask")
     preparation = Preparation(options.data_range, options.luma, options.resize, options.filter)
-    mapped = options.maps is not None
+    mapped = options.maps is not None or options.html is not None
     return Scoring(metrics, find_convention(options.convention), options.crop_border, mapped, preparation)
 
 
@@ -83,32 +86,57 @@ def find_pairs(options: Compare) -> Pairing:
     return pairing
 
 
-def score(options: Compare, scoring: Scoring, pairing: Pairing, console: Console, stop: Stop) -> list[PairResult]:
-    """Scores the pairs that are not known from an earlier run, writes each at once, and returns all in order."""
-    metrics = [metric.info for metric in scoring.metrics]
-    known = read_scored(options.csv, metrics) if options.resume and options.csv else {}
-    known = {files.name: known[files.name] for files in pairing.pairs if files.name in known}
-    left = [files for files in pairing.pairs if files.name not in known]
-    notes = Report()
+def score_all(
+    options: Compare,
+    scoring: Scoring,
+    pairs: Sequence[PairFiles],
+    known: Mapping[str, PairResult],
+    console: Console,
+    stop: Stop,
+) -> tuple[list[PairResult], bool]:
+    """Scores the pairs that are not known from an earlier run, and writes each at once.
+
+    Returns:
+        The results of all processes in order, and whether this is the first process.
+    """
     with ExitStack() as stack:
-        writers = open_writers(options, metrics, list(known.values()), stack)
-        for scored in tracked(score_pairs(left, scoring, stop), len(left), console):
-            known[scored.result.name] = scored.result
-            for path, texts in scored.loaded.notes if scored.loaded else ():
-                notes.add(path, texts)
-            for write in writers:
-                write(scored)
+        with joined(options):
+            is_first = jax.process_index() == 0
+            own = {files.name: known[files.name] for files in own_share(pairs) if files.name in known}
+            left = [files for files in own_share(pairs) if files.name not in known]
+            writers = open_writers(options, scoring, list(own.values()), stack)
+            report = open_report(options, scoring, stack) if options.html and is_first else None
+            own |= score(left, scoring, [*writers, *([report] if report else [])], console, stop)
+            merged = merge(own)
+        results = [merged[files.name] for files in pairs if files.name in merged]
+        if report:  # reads the pictures that an earlier run or another process has scored
+            rest = [files for files in pairs if files.name in merged and files not in left]
+            score(rest, scoring, [report], console, stop)
+    if is_first and options.csv:
+        write_whole(options.csv, scoring.infos, results)
+    return results, is_first
+
+
+def score(
+    pairs: Sequence[PairFiles], scoring: Scoring, writers: Sequence[Writer], console: Console, stop: Stop
+) -> dict[str, PairResult]:
+    """Scores pairs and hands each to the writers; prints what was done to the files; returns the results by name."""
+    results, notes = {}, Report()
+    for scored in tracked(score_pairs(pairs, scoring, stop), len(pairs), console):
+        results[scored.result.name] = scored.result
+        for path, texts in scored.loaded.notes if scored.loaded else ():
+            notes.add(path, texts)
+        for write in writers:
+            write(scored)
     print_report(notes, console)
-    return [known[files.name] for files in pairing.pairs if files.name in known]
+    return results
 
 
-def open_writers(
-    options: Compare, metrics: Sequence[MetricInfo], known: Sequence[PairResult], stack: ExitStack
-) -> list[Writer]:
-    """Returns what is called with each pair; the stack closes it."""
+def open_writers(options: Compare, scoring: Scoring, known: Sequence[PairResult], stack: ExitStack) -> list[Writer]:
+    """Returns what writes the row and the map of each pair; the stack closes the files."""
     writers: list[Writer] = []
     if options.csv is not None:
-        table = stack.enter_context(CsvFile(options.csv, metrics, known))
+        table = stack.enter_context(CsvFile(share_file(options.csv), scoring.infos, known))
         writers.append(lambda scored: table.add(scored.result))
     if (folder := options.maps) is not None:
         from jaxssim._cli.maps import write_map  # matplotlib takes long to start
@@ -116,6 +144,33 @@ def open_writers(
         folder.mkdir(parents=True, exist_ok=True)
         writers.append(lambda scored: write_map(scored.ssim_map, scored.result.name, folder))
     return writers
+
+
+def open_report(options: Compare, scoring: Scoring, stack: ExitStack) -> Writer:
+    """Returns what adds each pair to the report; the stack writes the page."""
+    from jaxssim._cli.pages import add_to_report, make_report
+
+    report = stack.enter_context(make_report(options, scoring.infos))
+    return functools.partial(add_to_report, report)
+
+
+def publish(
+    options: Compare,
+    scoring: Scoring,
+    pairing: Pairing,
+    results: Sequence[PairResult],
+    limits: Sequence[Limit],
+    console: Console,
+) -> None:
+    """Prints the results of all processes, and writes them as JSON and JUnit's XML."""
+    print_results(results, scoring.infos, options.rows, console)
+    print_left_out(pairing, options.rows, console)
+    print_broken(results, limits, console)
+    if options.json:
+        finished = len(results) == len(pairing.pairs)
+        write_json(document(results, scoring.infos, pairing, options, finished), options.json)
+    if options.junit:
+        write_junit(results, limits, pairing.alone, options.junit)
 
 
 def print_broken(results: Sequence[PairResult], limits: Sequence[Limit], console: Console) -> None:

@@ -58,12 +58,23 @@ class Compare:
     """
     maps: Folder = None
     """Write a picture of SSIM at each pixel for each pair into this folder."""
+    html: Annotated[Path | None, tyro.conf.arg(metavar="FILE.html|FOLDER")] = None
+    """Write a report with pictures, to open in a browser: one file, or a folder where pictures are many or large."""
     fail_below: Limits = ()
     """Limits such as ssim=0.98 psnr=30: a lower value gives exit status 1."""
     fail_above: Limits = ()
     """Limits such as mse=20: a higher value gives exit status 1."""
     junit: File = None
     """Write the results as JUnit's XML to this file."""
+    distributed: bool = False
+    """Run as one of several processes that share the pairs, in a job that SLURM, Open MPI or the metadata of a TPU
+    describe, or else the next three options. --csv must name a file in a folder that all processes share."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process."""
+    processes: int | None = None
+    """Number of processes in the job."""
+    process: int | None = None
+    """Index of this process, from 0."""
 
 
 @dataclasses.dataclass(frozen=True)

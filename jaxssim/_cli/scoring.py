@@ -12,7 +12,8 @@ from jaxssim import Evaluator
 from jaxssim._cli.loading import Loaded, Preparation, load
 from jaxssim._cli.metrics import Metric
 from jaxssim._cli.pairing import PairFiles
-from jaxssim._cli.results import PairResult
+from jaxssim._cli.results import MetricInfo, PairResult
+from jaxssim._core.resampling import downsample_factor
 from jaxssim._pictures.names import show_text
 from jaxssim.conventions import WANG2004, Convention
 
@@ -37,12 +38,23 @@ class Scoring:
     mapped: bool = False
     preparation: Preparation = dataclasses.field(default_factory=Preparation)
 
+    @property
+    def infos(self) -> list[MetricInfo]:
+        """How the metrics are shown."""
+        return [metric.info for metric in self.metrics]
+
     def evaluator(self, white: float) -> Evaluator:
         """Returns what scores pictures of this white, by one program for all ranges and sizes."""
         names = [metric.evaluated for metric in self.metrics if metric.evaluated] + [MAP] * self.mapped
         return Evaluator(
             names or "mse", data_range=white, convention=self.convention, crop_border=self.crop_border, channel_axis=-1
         )
+
+    def full_size(self, ssim_map: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Returns the map of a picture, each value repeated where the convention has shrunk the picture first."""
+        inside = (height - 2 * self.crop_border, width - 2 * self.crop_border)
+        factor = downsample_factor(inside, self.convention.downsample)
+        return ssim_map.repeat(factor, 0).repeat(factor, 1)[: inside[0], : inside[1]]
 
 
 class Scored(NamedTuple):
@@ -51,7 +63,8 @@ class Scored(NamedTuple):
     Args:
         result: its scores, or its error.
         loaded: its pictures; None where it has an error.
-        ssim_map: SSIM at each window, (height, width) less the window, mean of the channels; None where not wanted.
+        ssim_map: SSIM at each window, mean of the channels, smaller than the pictures by equal margins, in which no
+            window has its centre; None where not wanted.
     """
 
     result: PairResult
@@ -103,7 +116,7 @@ def complete(loaded: Loaded, values: dict[str, np.ndarray], scoring: Scoring) ->
         return Scored(failed(files, error))
     height, width = loaded.x.shape[:2]
     result = PairResult(files.name, files.reference, files.test, (width, height), scores)
-    return Scored(result, loaded, values[MAP].mean(-1) if scoring.mapped else None)
+    return Scored(result, loaded, scoring.full_size(values[MAP].mean(-1), height, width) if scoring.mapped else None)
 
 
 def value_of(metric: Metric, loaded: Loaded, values: dict[str, np.ndarray], scoring: Scoring) -> float:

@@ -145,6 +145,8 @@ def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
         (("a.png", "a.png", "--crop-border", "-1"), "--crop-border must be at least 0, got -1"),
         (("a.png", "a.png", "--data-range", "nan"), "--data-range must be positive and finite, got nan"),
         (("a.png", "a.png", "--resume"), "--resume goes on from the file of --csv; pass --csv too"),
+        (("a.png", "a.png", "--distributed"), "--distributed keeps what each process scores beside the file of --csv"),
+        (("a.png", "a.png", "--processes", "2"), "--coordinator, --processes and --process need --distributed"),
         (("a.png", "a.png", "--fail-below", "ssim"), "--fail-below takes METRIC=NUMBER, for example ssim=0.9, got"),
         (("a.png", "a.png", "--fail-above", "mse=3"), "--fail-above names 'mse', which is not among --metrics"),
         (("a.png", "a.png", "--metrics", "cw-ssim", "--mask", "a.png"), "cw-ssim takes no mask"),

@@ -1,6 +1,5 @@
 """Training on several devices and processes: the same loss curve, shared batches, and the end of a killed job."""
 
-import os
 import signal
 import time
 
@@ -53,18 +52,6 @@ def test_a_killed_process_ends_the_job_with_one_line_each(tmp_path, victim, numb
         assert line.startswith(f"process {i} of 2 ended before the job was done")
         assert line.endswith("the run resumes from its last checkpoint.")
     assert processes[victim].returncode == (128 + number if number == signal.SIGTERM else -number)
-
-
-def test_what_libraries_write_goes_to_a_file_and_what_python_prints_to_the_terminal(tmp_path, capfd):
-    for part in ("one", "two"):
-        with parallel.library_output_to(tmp_path / "log"):
-            os.write(2, f"{part}\n".encode())  # as C++ does
-            os.write(1, b"[Gloo] connected\n")
-            print("step", part)
-    os.write(2, b"terminal")
-    print("done")
-    assert (tmp_path / "log").read_text() == "one\n[Gloo] connected\ntwo\n[Gloo] connected\n"
-    assert capfd.readouterr() == ("step one\nstep two\ndone\n", "terminal")
 
 
 def test_processes_share_each_batch():
