@@ -227,6 +227,37 @@ def test_a_stopped_run_goes_on_where_it_was(folders, tmp_path, capsys):
 
 
 @slow
+@pytest.mark.parametrize("form", ["page.html", "folder"])
+def test_the_report_has_each_pair_also_those_of_an_earlier_run(folders, tmp_path, capsys, form):
+    table, report = tmp_path / "scores.csv", tmp_path / form
+    scores(capsys, *folders, "--csv", table)
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    scores(capsys, *folders, "--csv", table, "--resume", "--html", report, "--convention", "wang-autodownsample")
+    text = (report if form == "page.html" else report / "index.html").read_text()
+    assert all(name in text for name in ("astronaut", "coffee", "deep/rocket", "--convention"))
+    if form == "folder":
+        pictures = [np.asarray(Image.open(path)) for path in (report / "pictures").glob("*-reference.png")]
+        expected = [x for x, _ in read_pairs(*folders).values()]
+        assert sorted(picture.sum() for picture in pictures) == sorted(x.sum() for x in expected)
+    else:
+        assert text.count("data:image/webp;base64,") >= 2 * 3  # thumbnails, and perhaps pictures
+
+
+@slow
+def test_the_map_of_a_convention_that_shrinks_is_as_large_as_the_picture(tmp_path, capsys):
+    ref, test = (tmp_path / which for which in ("ref.png", "test.png"))
+    image = crop("astronaut", 390, 390)
+    for path, picture in ((ref, image), (test, np.where(np.arange(390) < 195, image.swapaxes(1, 2), 0).swapaxes(1, 2))):
+        Image.fromarray(picture.astype(np.uint8)).save(path)
+    run(capsys, "compare", ref, test, "--maps", tmp_path, "--convention", "wang-autodownsample")
+    drawn = np.asarray(Image.open(tmp_path / "ref.png"), float)
+    height, width = drawn.shape[:2]
+    assert (height, width) == (2 * 195 - 20, 2 * 195 - 20)
+    bright = drawn[..., :3].sum(-1)
+    assert bright[:, : width // 2 - 20].min() > bright[:, width // 2 + 20 :].max()
+
+
+@slow
 def test_the_program_itself(folders, tmp_path):
     """The real program: a table with names on standard output; nothing but JSON there with --json -."""
     status, out, err = program("compare", *folders, "--fail-below", "ssim=0.99999")
