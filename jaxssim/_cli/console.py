@@ -4,10 +4,14 @@ import io
 import sys
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from jaxssim._pictures import Report
+
+WIDEST = 1000  # characters of a table
 
 
 def open_console(quiet: bool = False, width: int = 0, stderr: bool = False) -> Console:
@@ -38,6 +42,13 @@ def one_line(value: object, style: str = "") -> Text:
     """
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
     return Text("".join(shown), style)
+
+
+def show_table(console: Console, table: Table) -> None:
+    """Prints a table as wide as it needs to be: rich would cut numbers on a narrow terminal."""
+    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    if not console.quiet:
+        Console(file=console.file, width=max(width, console.width)).print(table)
 
 
 def print_report(report: Report, console: Console) -> None:

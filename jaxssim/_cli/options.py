@@ -9,6 +9,7 @@ import tyro
 from jaxssim._cli.loading import Filter, Which
 
 Similarity = Literal["mse", "ssim", "ms-ssim", "cw-ssim"]
+VideoFilter = Literal["point", "area", "bilinear", "bicubic", "lanczos"]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 Limits = Annotated[tuple[str, ...], tyro.conf.arg(metavar="METRIC=NUMBER ...")]
@@ -75,6 +76,40 @@ class Compare:
     """Number of processes in the job."""
     process: int | None = None
     """Index of this process, from 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """Compare a video with its reference, frame by frame.
+
+    Each plane of the streams is compared as it is stored, without a conversion of colours. Over all planes, SSIM and
+    the squared error are averaged with the number of samples of each plane as its weight. The exit status is 2 where
+    frames could not be scored, else 0.
+    """
+
+    reference: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="REF")]]
+    """The reference: a file that FFmpeg reads."""
+    test: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TEST")]]
+    """What to compare with it."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("ssim", "psnr")
+    """Some of: ssim, ms-ssim, psnr, mse, mae."""
+    convention: str = "wang2004"
+    """Which SSIM: a name that `jaxssim conventions` lists."""
+    shortest: bool = False
+    """End with the shorter video; by default it is an error where one has more frames."""
+    any_rate: bool = False
+    """Compare frame by frame also where the rates of frames differ."""
+    resize: Which | None = None
+    """Which video to resize where the two sizes differ; by default that is an error."""
+    filter: VideoFilter = "bicubic"
+    """The filter of --resize, as swscale names it."""
+    format: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """A pixel format of FFmpeg, such as yuv420p10le, into which both are converted; by default formats that differ are
+    an error."""
+    csv: File = None
+    """Write a row for each frame to this file."""
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
+    """Draw each metric over the frames."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,16 @@ from jaxssim._cli import options
 from jaxssim._cli.console import open_console, say
 from jaxssim._cli.limits import NOT_SCORED
 
-COMMANDS = {options.Compare: "compare", options.Cluster: "cluster", options.Conventions: "conventions"}
+COMMANDS = {
+    options.Compare: "compare",
+    options.Video: "video",
+    options.Cluster: "cluster",
+    options.Conventions: "conventions",
+}
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 Chosen = (
     Annotated[options.Compare, tyro.conf.subcommand("compare")]
+    | Annotated[options.Video, tyro.conf.subcommand("video")]
     | Annotated[options.Cluster, tyro.conf.subcommand("cluster")]
     | Annotated[options.Conventions, tyro.conf.subcommand("conventions")]
 )

@@ -13,10 +13,10 @@ FEW = 20  # items, of which no progress is shown but on a terminal
 
 
 def tracked(items: Iterable[Item], total: int, console: Console, what: str = "pairs") -> Iterator[Item]:
-    """Yields the items and shows their number, of `total`, on a console."""
+    """Yields the items and shows their number on a console, of `total`, which is 0 where it is not known."""
     if console.is_terminal:
         with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
-            yield from bar.track(items, total=total)
+            yield from bar.track(items, total=total or None)
         return
     for done, item in enumerate(items, start=1):
         yield item

@@ -6,11 +6,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxssim._cli.console import one_line, print_report, say
+from jaxssim._cli.console import one_line, print_report, say, show_table
 from jaxssim._cli.pairing import Pairing
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._cli.summary import summarize, worst_first
 from jaxssim._pictures import Report, show_name
+
+NAME_WIDTH = 50  # characters, after which a name goes on in the next line
 
 
 def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], rows: int, console: Console) -> None:
@@ -20,7 +22,7 @@ def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], 
         table = new_table("pair", metrics)
         for result in pairs[:rows]:
             table.add_row(one_line(result.name), *cells(result.values, metrics))
-        console.print(table)
+        show_table(console, table)
         if len(pairs) > rows:
             say(console, f"the worst {rows} of {len(pairs)} pairs by {metrics[0].label}; --csv writes all")
     if len(pairs) > 1:
@@ -28,7 +30,7 @@ def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], 
         summary = summarize(results, metrics)
         for row in summary[metrics[0].name]:
             table.add_row(row, *cells({name: values[row] for name, values in summary.items()}, metrics))
-        console.print(table)
+        show_table(console, table)
     errors = [result for result in results if result.error]
     if errors:
         say(console, f"{len(errors)} not scored:", style="red")
@@ -52,7 +54,7 @@ def say_some(console: Console, lines: Sequence[str], rows: int, style: str) -> N
 def new_table(first: str, metrics: Sequence[MetricInfo]) -> Table:
     """Returns a table with a column for each metric."""
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="fold", max_width=NAME_WIDTH)
     for metric in metrics:
         title = f"{metric.label} [{metric.unit}]" if metric.unit else metric.label
         table.add_column(one_line(title), justify="right")
