@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 
 from jaxssim import conventions
-from jaxssim._cli.console import open_console
+from jaxssim._cli.console import open_console, show_table
 from jaxssim._cli.options import Conventions
 from jaxssim.conventions import Convention, Gaussian
 
@@ -25,7 +25,7 @@ def main(options: Conventions) -> int:
         table.add_column(title)
     for convention, same in names.items():
         table.add_row("\n".join(same), *describe(convention))
-    open_console(width=110).print(table)
+    show_table(open_console(), table)
     return 0
 
 

@@ -18,7 +18,7 @@ NAME_WIDTH = 50  # characters, after which a name goes on in the next line
 def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], rows: int, console: Console) -> None:
     """Prints the worst `rows` pairs by the first metric, the summary, and the errors."""
     pairs = worst_first(results, metrics[0])
-    if pairs:
+    if pairs[:rows]:
         table = new_table("pair", metrics)
         for result in pairs[:rows]:
             table.add_row(one_line(result.name), *cells(result.values, metrics))
