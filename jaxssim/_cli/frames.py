@@ -50,12 +50,17 @@ class Clip:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file; exits where it holds no video that FFmpeg reads."""
+        """Opens the file; exits where it holds no video that FFmpeg reads.
+
+        FFmpeg gets the open file and not its name, which may hold any bytes or look like an address, and may follow no
+        address inside the file.
+        """
         self.path = path
         try:
-            self.container = av.open(str(path))
+            self.container = av.open(path.open("rb"), "r", options={"protocol_whitelist": "none"})
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise SystemExit(f"{show_name(path)}: {show_text(getattr(error, 'strerror', '') or str(error))}") from error
+            reason = getattr(error, "strerror", "") or str(error)
+            raise SystemExit(f"{show_name(path)}: {show_text(reason)}") from error
         if not self.container.streams.video:
             raise SystemExit(f"{show_name(path)} holds no video")
         self.stream = self.container.streams.video[0]

@@ -1,6 +1,7 @@
 """`jaxssim video` against the definitions in float64 and FFmpeg's own PSNR, and on videos that do not fit together."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def write_video(path, size=(96, 64), noise=0, format="yuv420p", codec="ffv1", ra
 
 def stored_planes(path, format):
     """Returns the planes of each frame as PyAV's `to_ndarray` gives them."""
-    with av.open(str(path)) as container:
+    with av.open(path.open("rb")) as container:
         options = {"format": "rgb24"} if format == "bgr0" else {}
         frames = [frame.to_ndarray(**options) for frame in container.decode(video=0)]
     if format == "bgr0":
@@ -67,9 +68,9 @@ def rows_of(path):
     ],
 )
 def test_each_plane_is_scored_as_it_is_stored(tmp_path, capsys, format, white):
-    files = [tmp_path / "x.mkv", tmp_path / "y.mkv"]
+    files = [tmp_path / "x.mkv", tmp_path / os.fsdecode(b"\xe9.mkv")]
     for k, path in enumerate(files):
-        write_video(path, noise=4 * k, format=format)
+        write_video(tmp_path / f"{k}.mkv", noise=4 * k, format=format).rename(path)
     options = ("--metrics", "ssim", "psnr", "mse", "--csv", tmp_path / "frames.csv", "--plot", tmp_path / "plot.png")
     status, out, err = run(capsys, "video", *files, *options)
     assert (status, err) == (0, "")
@@ -174,6 +175,8 @@ def test_videos_that_do_not_fit_are_an_error_or_an_option(tmp_path, capsys, monk
     [
         (("nowhere.mkv", "x.mkv"), "nowhere.mkv: No such file or directory"),
         (("words\n.mkv", "x.mkv"), "words\\n.mkv: Invalid data found when processing input"),
+        ((".", "x.mkv"), ".: Is a directory"),
+        (("list.m3u8", "x.mkv"), "list.m3u8: "),
         (("x.mkv", "x.mkv", "--metrics", "cw-ssim"), "cw-ssim is not for video"),
         (("x.mkv", "x.mkv", "--format", "words"), "cannot convert yuv420p to words"),
         (("x.mkv", "x.mkv", "--metrics", "ms-ssim"), "x and y have spatial shape (64, 96), but 5 scales need at least"),
@@ -184,6 +187,7 @@ def test_wrong_files_and_options_end_with_one_line(tmp_path, capsys, monkeypatch
     monkeypatch.setenv("COLUMNS", "300")
     write_video(tmp_path / "x.mkv")
     (tmp_path / "words\n.mkv").write_text("words")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nx.mkv\n#EXT-X-ENDLIST\n")
     status, out, err = run(capsys, "video", *arguments)
     assert status == 2
     assert (out + err).startswith(message)
