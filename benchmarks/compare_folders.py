@@ -5,7 +5,7 @@
 The references are crops of photographs of scikit-image, 200 sizes around 512x384, as PNG; the others are the same as
 JPEG. Each program is timed from its start to its end, and scores all pairs: jaxssim as the command that a user types,
 ImageMagick 7 as one `compare -metric SSIM` for each pair, one or two at a time; pyssim and scikit-image as loops in one
-process, which read by Pillow. Their definitions of SSIM differ. The programs take turns; the median of three turns
+process, which read by Pillow. Their definitions of SSIM differ, and pyssim's is of grey pictures. The programs take turns; the median of three turns
 counts. Seconds of the processor are those of all threads, and depend less than seconds of the clock on what else runs.
 Memory is the largest resident set of the process, on folders of links to the same pictures.
 """
@@ -31,7 +31,7 @@ score = lambda x, y: structural_similarity(np.asarray(x), np.asarray(y), channel
 """,
     "pyssim": """
 import ssim
-score = lambda x, y: ssim.SSIM(x).ssim_value(y)
+score = ssim.compute_ssim
 """,
 }
 LOOP = """
@@ -161,7 +161,7 @@ def main():
     about = [measuring.header(), f"Load average at the start: {load:.2f}."]
     if options.magick:
         version = subprocess.run([options.magick, "-version"], capture_output=True, text=True).stdout.splitlines()[0]
-        about.append(version.split(" https")[0])
+        about.append(version.removeprefix("Version: ").split(" https")[0] + ".")
     data = {"about": about, "speed": numbers[0], "memory": numbers[1]}
     measuring.write(options.output / f"compare-folders-{measuring.stem()}", about, tables, data)
 

@@ -103,6 +103,13 @@ def test_figures_of_large_and_many_are_those_measured():
     assert [row for row in rows if row not in measured] == []
 
 
+def test_speed_of_the_command_is_that_measured():
+    rows = _rows((ROOT / "docs/command.md").read_text().split("\n## Speed\n")[1])
+    measured = _rows((ROOT / "benchmarks/results/compare-folders-cpu-jax0.10.md").read_text())
+    assert len(rows) > 8
+    assert [row for row in rows if row not in measured] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_files_lead_to_a_file(page):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
