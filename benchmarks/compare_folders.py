@@ -5,9 +5,10 @@
 The references are crops of photographs of scikit-image, 200 sizes around 512x384, as PNG; the others are the same as
 JPEG. Each program is timed from its start to its end, and scores all pairs: jaxssim as the command that a user types,
 ImageMagick 7 as one `compare -metric SSIM` for each pair, one or two at a time; pyssim and scikit-image as loops in one
-process, which read by Pillow. Their definitions of SSIM differ, and pyssim's is of grey pictures. The programs take turns; the median of three turns
-counts. Seconds of the processor are those of all threads, and depend less than seconds of the clock on what else runs.
-Memory is the largest resident set of the process, on folders of links to the same pictures.
+process, which read by Pillow. Their definitions of SSIM differ, and pyssim's is of grey pictures. The programs take
+turns; the median of three turns counts. Seconds of the processor are those of all threads, and depend less than seconds
+of the clock on what else runs. Memory is the largest resident set of the process, on folders of links to the same
+pictures.
 """
 
 import os

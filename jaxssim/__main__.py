@@ -1,7 +1,10 @@
 """The command `jaxssim`, also `python -m jaxssim`."""
 
+import signal
 import sys
 from collections.abc import Sequence
+
+INTERRUPTED = 128 + signal.SIGINT  # as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -12,6 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         install = 'pip install "jaxssim[cli]"'
         print(f"the command jaxssim needs the package {error.name}; install it with: {install}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return run(arguments)
 
 

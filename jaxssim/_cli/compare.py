@@ -23,7 +23,7 @@ from jaxssim._cli.scoring import Scored, Scoring, score_pairs
 from jaxssim._cli.shares import joined, merge, own_share, read_known, share_file, write_whole
 from jaxssim._cli.stopping import Stop, stoppable
 from jaxssim._cli.tables import print_left_out, print_results
-from jaxssim._pictures import Report
+from jaxssim._pictures import Report, show_name
 
 Writer = Callable[[Scored], None]
 
@@ -37,8 +37,11 @@ def main(options: Compare) -> int:
         *parse_limits("--fail-above", options.fail_above, scoring.infos),
     ]
     pairing = find_pairs(options)
+    for path in (options.json, options.junit):
+        if path and path != STANDARD_OUTPUT:
+            path.open("a").close()  # fails now and not after an hour of scoring
     known = read_known(options.csv, scoring.infos) if options.resume and options.csv else {}
-    with stoppable(console) as stop:
+    with stoppable() as stop:
         results, is_first = score_all(options, scoring, pairing.pairs, known, console, stop)
     if is_first:
         publish(options, scoring, pairing, results, limits, console)
@@ -54,6 +57,10 @@ def make_scoring(options: Compare) -> Scoring:
     job = (options.coordinator, options.processes, options.process)
     if options.crop_border < 0:
         raise SystemExit(f"--crop-border must be at least 0, got {options.crop_border}")
+    if options.rows < 0:
+        raise SystemExit(f"--rows must be at least 0, got {options.rows}")
+    if options.mask and not options.mask.exists():
+        raise SystemExit(f"--mask {show_name(options.mask)} does not exist; pass a folder of masks, or one mask")
     if options.data_range is not None and not 0 < options.data_range < float("inf"):
         raise SystemExit(f"--data-range must be positive and finite, got {options.data_range}; pass the value of white")
     if options.resume and not options.csv:

@@ -1,6 +1,7 @@
 """The subcommands of `jaxssim`, and how they end."""
 
 import importlib
+import signal
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ def run(arguments: Sequence[str] | None) -> int:
     try:
         command = importlib.import_module(f"jaxssim._cli.{COMMANDS[type(chosen)]}")  # what others need stays out
         return int(command.main(chosen))
+    except KeyboardInterrupt:  # where nothing is scored yet
+        return 128 + signal.SIGINT
     except SystemExit as error:
         if not isinstance(error.code, str):
             raise

@@ -1,13 +1,10 @@
 """Ends a run on Ctrl-C or SIGTERM once the pairs that are read are scored."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from rich.console import Console
-
-from jaxssim._cli.console import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,7 +25,7 @@ class Stop:
 
 
 @contextmanager
-def stoppable(console: Console) -> Iterator[Stop]:
+def stoppable() -> Iterator[Stop]:
     """Yields what notes the first signal; a second one ends the program at once."""
     stop = Stop()
 
@@ -36,7 +33,7 @@ def stoppable(console: Console) -> Iterator[Stop]:
         stop.number = number
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        say(console, f"{signal.Signals(number).name}: ends after the pairs that are read already", style="yellow")
+        os.write(2, b"ends after what is read already; once more ends at once\n")  # print may be at work meanwhile
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:

@@ -34,7 +34,7 @@ def main(options: Video) -> int:
         check_rates(reference, test)
     problems: list[str] = []
     scores = []
-    with stoppable(console) as stop, contextlib.ExitStack() as stack:
+    with stoppable() as stop, contextlib.ExitStack() as stack:
         write = open_csv(options, infos, stack)
         frames = readable(read_frames(reference, test, options), problems, stop)
         total = reference.stream.frames or test.stream.frames

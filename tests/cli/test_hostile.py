@@ -78,6 +78,15 @@ def test_hostile_names_are_scored_and_shown_on_one_line(folders, tmp_path, encod
     assert len(cases) == 3 * len(NAMES)
 
 
+@slow
+def test_maps_of_names_that_escapes_make_too_long(folders, tmp_path, capsys):
+    for byte in (b"\xe8", b"\xe9"):
+        name = os.fsdecode(b"\xff" * 80 + byte)
+        save(crop("coffee", 20, 24), *(folder / f"{name}.png" for folder in folders))
+    assert run(capsys, "compare", *folders, "--maps", tmp_path / "maps")[0] == 0
+    assert len({path.name for path in (tmp_path / "maps").iterdir()}) == 2
+
+
 def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
     ref, test = folders
     good = crop("coffee", 20, 24)
@@ -144,6 +153,9 @@ def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
         (("a.png", "a.png", "--convention", "mine"), "--convention must be one of wang2004, "),
         (("a.png", "a.png", "--crop-border", "-1"), "--crop-border must be at least 0, got -1"),
         (("a.png", "a.png", "--data-range", "nan"), "--data-range must be positive and finite, got nan"),
+        (("a.png", "a.png", "--rows", "-1"), "--rows must be at least 0, got -1"),
+        (("a.png", "a.png", "--mask", "nowhere"), "--mask nowhere does not exist; pass a folder of masks, or one mask"),
+        (("a.png", "a.png", "--json", "nowhere/a.json"), "nowhere/a.json: No such file or directory"),
         (("a.png", "a.png", "--resume"), "--resume goes on from the file of --csv; pass --csv too"),
         (("a.png", "a.png", "--distributed"), "--distributed keeps what each process scores beside the file of --csv"),
         (("a.png", "a.png", "--processes", "2"), "--coordinator, --processes and --process need --distributed"),
