@@ -35,6 +35,8 @@ ALL = (
     Metric(MetricInfo("mae", "MAE", False), "mae"),
 )
 METRICS = {metric.info.name: metric for metric in ALL}
+COMPILED = [name for name, metric in METRICS.items() if metric.function]
+"""The names of the metrics that compile for each size."""
 
 
 def find_metrics(names: tuple[str, ...]) -> list[Metric]:

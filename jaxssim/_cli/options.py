@@ -7,11 +7,16 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxssim._cli.loading import Filter, Which
+from jaxssim._cli.metrics import COMPILED, METRICS
 
 Similarity = Literal["mse", "ssim", "ms-ssim", "cw-ssim"]
 VideoFilter = Literal["point", "area", "bilinear", "bicubic", "lanczos"]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+METRICS_HELP = (
+    f"Some of: {', '.join(METRICS)}. The first one orders the table. Without a mask, and compiled for each new size of "
+    f"pictures, which takes seconds: {', '.join(COMPILED)}."
+)
 Limits = Annotated[tuple[str, ...], tyro.conf.arg(metavar="METRIC=NUMBER ...")]
 
 
@@ -30,9 +35,7 @@ class Compare:
     """What to compare with it: a file or a folder."""
     pairs: File = None
     """A CSV with the columns reference and test, and perhaps name and mask, in place of REF and TEST."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("ssim", "psnr")
-    """Some of: ssim, ms-ssim, cw-ssim, psnr, mse, mae. The first one orders the table. cw-ssim takes no mask, and it
-    compiles for each new size of pictures, which takes seconds."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...", help=METRICS_HELP)] = ("ssim", "psnr")
     convention: str = "wang2004"
     """Which SSIM: a name that `jaxssim conventions` lists."""
     luma: bool = False
