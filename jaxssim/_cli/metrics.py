@@ -13,7 +13,7 @@ class Metric(NamedTuple):
     Args:
         info: how the metric is shown.
         evaluated: its name in `jaxssim.Evaluator`; "" where a function computes it.
-        function: computes it from x, y and `data_range`; it compiles anew for each size, and takes no mask.
+        function: computes it from x, y and `data_range`; it compiles for each new size, and takes no mask.
     """
 
     info: MetricInfo

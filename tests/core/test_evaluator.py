@@ -415,6 +415,19 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"x had the shape \(60, 70, 3\) and has \(61, 70, 3\)"):
             Evaluator()(grows, y)
 
+    def test_a_check_reads_no_pixel(self):
+        x, y = pair((20, 20, 3))
+        evaluator = Evaluator()
+        readers = [Reader(image) for image in (x, y, x[..., 0])]
+        evaluator.check(*readers[:2], mask=readers[2])
+        assert [reader.largest for reader in readers] == [0, 0, 0]
+        for images, mask in (((x, y[1:]), None), ((x[:9], y[:9]), None), ((x, y / 2), None), ((x, y), x[1:, :, 0])):
+            with pytest.raises(ValueError, match="pass|convert") as scoring:
+                evaluator(*images, mask=mask)
+            with pytest.raises(ValueError, match="pass|convert") as checking:
+                evaluator.check(*images, mask=mask)
+            assert checking.value.args == scoring.value.args
+
     def test_arguments(self):
         x, y = pair((20, 20, 3))
         for call, message in (
