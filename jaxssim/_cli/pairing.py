@@ -68,6 +68,8 @@ def pair_folders(reference: Path, test: Path) -> Pairing:
                 pairs.append(PairFiles(show_name(name, "utf-8"), one, other))
             else:
                 alone += filter(None, (one, other))
+    if len({pair.name for pair in pairs}) < len(pairs):  # a.png beside a.jpg, and a.png.jpg
+        pairs = [pair._replace(name=show_name(pair.reference.relative_to(reference), "utf-8")) for pair in pairs]
     return Pairing(pairs, alone, closed + more_closed)
 
 

@@ -422,9 +422,9 @@ class TestErrors:
         evaluator.check(*readers[:2], mask=readers[2])
         assert [reader.largest for reader in readers] == [0, 0, 0]
         for images, mask in (((x, y[1:]), None), ((x[:9], y[:9]), None), ((x, y / 2), None), ((x, y), x[1:, :, 0])):
-            with pytest.raises(ValueError, match="pass|convert") as scoring:
+            with pytest.raises(ValueError, match=r"pass|convert") as scoring:
                 evaluator(*images, mask=mask)
-            with pytest.raises(ValueError, match="pass|convert") as checking:
+            with pytest.raises(ValueError, match=r"pass|convert") as checking:
                 evaluator.check(*images, mask=mask)
             assert checking.value.args == scoring.value.args
 
