@@ -35,8 +35,10 @@ def describe(convention: Convention) -> tuple[str, ...]:
     shape = (
         f"Gaussian {window.size}, sigma {window.sigma}" if isinstance(window, Gaussian) else f"uniform {window.size}"
     )
+    shape += f", every {convention.stride} pixels" if convention.stride > 1 else ""
     average = f"all pixels, edges {convention.padding}" if convention.average == "all" else "windows inside"
-    return shape, convention.covariance, SHRUNK[convention.downsample], average, f"{convention.k1}, {convention.k2}"
+    constants = f"{convention.k1:.4g}, {convention.k2:.4g}"
+    return shape, convention.covariance, SHRUNK[convention.downsample], average, constants
 
 
 def find_convention(name: str) -> Convention:

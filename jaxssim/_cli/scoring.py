@@ -51,9 +51,9 @@ class Scoring:
         )
 
     def full_size(self, ssim_map: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Returns the map of a picture, each value repeated where the convention has shrunk the picture first."""
+        """Returns the map of a picture, each value repeated where the convention shrinks pictures or skips windows."""
         inside = (height - 2 * self.crop_border, width - 2 * self.crop_border)
-        factor = downsample_factor(inside, self.convention.downsample)
+        factor = downsample_factor(inside, self.convention.downsample) * self.convention.stride
         return ssim_map.repeat(factor, 0).repeat(factor, 1)[: inside[0], : inside[1]]
 
 

@@ -41,7 +41,8 @@ def test_the_page_names_options_that_exist(capsys, command):
 def test_conventions_lists_every_name_with_its_definition(capsys):
     status, out, _ = run(capsys, "conventions")
     assert status == 0
-    names = [name.lower().replace("_", "-") for name in vars(jaxssim.conventions) if name.isupper()]
+    values = vars(jaxssim.conventions).items()
+    names = [name.lower().replace("_", "-") for name, value in values if isinstance(value, jaxssim.Convention)]
     assert len(names) > 8
     assert [name for name in names if not re.search(rf"^ *{name}\b", out, re.M)] == []
     line = next(line for line in out.splitlines() if line.strip().startswith("skimage "))

@@ -100,21 +100,22 @@ def test_each_plane_is_scored_as_it_is_stored(tmp_path, capsys, format, white):
 
 
 @slow
-def test_psnr_of_compressed_video_is_that_of_ffmpeg(tmp_path, capsys):
-    """FFmpeg's filter `psnr`, in the libraries that PyAV brings, writes one line for each frame."""
+@pytest.mark.parametrize("filter", ["psnr", "ssim"])
+def test_values_of_compressed_video_are_those_of_ffmpeg(tmp_path, capsys, filter):
+    """FFmpeg's filters, in the libraries that PyAV brings, write one line for each frame."""
     files = write_video(tmp_path / "x.mkv"), write_video(tmp_path / "y.mp4", codec="mpeg4")
-    log = tmp_path / "psnr.log"
+    log = tmp_path / "filter.log"
     code = f"""
 import av
 from av.filter import Graph
 clips = [av.open(path) for path in {[str(path) for path in files]!r}]
 graph = Graph()
 sources = [graph.add_buffer(template=clip.streams.video[0]) for clip in clips]
-psnr = graph.add("psnr", "stats_file={log}")
+compare = graph.add("{filter}", "stats_file={log}")
 sink = graph.add("buffersink")
 for i, source in enumerate(sources):
-    source.link_to(psnr, 0, i)
-psnr.link_to(sink)
+    source.link_to(compare, 0, i)
+compare.link_to(sink)
 graph.configure()
 for k, frames in enumerate(zip(*(clip.decode(video=0) for clip in clips))):
     for source, frame in zip(sources, frames):
@@ -129,14 +130,19 @@ except (BlockingIOError, EOFError):
     pass
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
-    run(capsys, "video", *files, "--metrics", "psnr", "mse", "--csv", tmp_path / "frames.csv")
+    run(
+        capsys, "video", *files, "--metrics", "ssim", "psnr", "--convention", "ffmpeg", "--csv", tmp_path / "frames.csv"
+    )
     rows = rows_of(tmp_path / "frames.csv")
     lines = [dict(re.findall(r"(\w+):(\S+)", line)) for line in log.read_text().splitlines()]
     assert len(lines) == COUNT
+    names = {"psnr_avg": "all", "psnr_y": "y", "psnr_u": "u", "psnr_v": "v"}
+    if filter == "ssim":
+        names = {"All": "all", "Y": "y", "U": "u", "V": "v"}
+    digits = {"psnr": 2, "ssim": 6}[filter]
     for row, line in zip(rows, lines, strict=True):
-        for theirs, ours in (("avg", "all"), ("y", "y"), ("u", "u"), ("v", "v")):
-            assert row[f"mse_{ours}"] == pytest.approx(float(line[f"mse_{theirs}"]), abs=0.006)
-            assert row[f"psnr_{ours}"] == pytest.approx(float(line[f"psnr_{theirs}"]), abs=0.006)
+        for theirs, ours in names.items():
+            assert row[f"{filter}_{ours}"] == pytest.approx(float(line[theirs]), abs=0.6 * 10**-digits)
 
 
 @slow
