@@ -46,8 +46,6 @@ Taps = tuple[AxisTaps, ...]
 """The weights of a window along every spatial axis; the window is their outer product."""
 
 Padding = Literal["valid", "symmetric", "reflect", "replicate", "zero"]
-PAD_MODES: dict[str, Any] = {"symmetric": "symmetric", "reflect": "reflect", "replicate": "edge", "zero": "constant"}
-"""The mode of `numpy.pad` for each padding but "valid"."""
 Covariance = Literal["population", "sample"]
 AverageOver = Literal["inside", "all"]
 Downsample = Literal["wang", "pool"]

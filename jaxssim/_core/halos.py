@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxssim.conventions import PAD_MODES, AxisTaps, Padding, Taps
+from jaxssim._core.resampling import PAD_MODES
+from jaxssim.conventions import AxisTaps, Padding, Taps
 
 MeshAxis = str | tuple[str, ...]
 """The axis of a mesh over which an axis of an image is sharded, or several."""

@@ -1,5 +1,7 @@
 """Padding, cropping and shrinking of images. Offsets do not change: all but zero padding keeps constant images."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,11 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxssim._core.images import CentredImage, Pair, map_images
-from jaxssim.conventions import PAD_MODES, Downsample, Padding, Taps
+from jaxssim.conventions import Downsample, Padding, Taps
 
 Shape = tuple[int, ...]
+PAD_MODES: dict[str, Any] = {"symmetric": "symmetric", "reflect": "reflect", "replicate": "edge", "zero": "constant"}
+"""The mode of `numpy.pad` for each padding of a convention but "valid"."""
 
 
 def downsampled_shape(spatial: Shape, rule: Downsample | None) -> Shape:

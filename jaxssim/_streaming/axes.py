@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxssim._core.resampling import PAD_MODES
 from jaxssim._core.tapes import Task
-from jaxssim.conventions import PAD_MODES, Convention, Downsample
+from jaxssim.conventions import Convention, Downsample
 
 Ranges = tuple[tuple[int, int], ...]
 """The first pixel and the first pixel beyond, along each spatial axis."""
