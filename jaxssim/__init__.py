@@ -14,6 +14,7 @@ from jaxssim._pairwise import pairwise
 from jaxssim._pointwise import luma, mae, mse, psnr
 from jaxssim._pyramid import Pyramid, frequency_masks, steerable_pyramid
 from jaxssim._ssim import dssim, ssim, ssim_loss
+from jaxssim._ssimulacra2 import ssimulacra2, ssimulacra2_loss
 from jaxssim.conventions import Convention, Gaussian, Uniform
 
 __version__ = "0.1.0"
@@ -46,5 +47,7 @@ __all__ = [
     "ssim_components",
     "ssim_loss",
     "ssim_map",
+    "ssimulacra2",
+    "ssimulacra2_loss",
     "steerable_pyramid",
 ]

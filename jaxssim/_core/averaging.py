@@ -99,6 +99,26 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
     return jvp.jvp_along(whole, pair, jvp.nonzero_tangents(tangent))
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def means_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
+    """Returns the means of a function that gives several values per window: (values, *batch, channels).
+
+    The values are the first axis of what `function` returns. The pair has no mask.
+    """
+    return mean_over_windows.fun(function, taps, pair)
+
+
+@functools.partial(means_over_windows.defjvp, symbolic_zeros=True)
+def _means_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
+    (pair,), (tangent,) = primals, tangents
+
+    def plain_mean(pair: Pair) -> jax.Array:  # its transpose is a constant, that of the precise mean pads and adds
+        return unfold(function(pair), pair.arrays[0].shape[-1]).mean(range(-1 - len(taps), -1))
+
+    _, dmeans = jvp.jvp_along(plain_mean, pair, jvp.nonzero_tangents(tangent))
+    return means_over_windows(function, taps, pair), dmeans
+
+
 def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
     """Returns the total weight of all windows, summed axis by axis, which rounds less: (*batch or 1s, channels)."""
     image, folded = pair.arrays[0], window_weights(pair, taps).astype(jax.tree.leaves(pair.offsets)[0].dtype)
@@ -153,6 +173,11 @@ def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
     return fold(image[(..., *inside, slice(None))])
 
 
+def _like(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Returns the weights of windows with as many axes as the values, of which a window may have several."""
+    return jnp.expand_dims(weight, range(values.ndim - weight.ndim))
+
+
 def _tiled_on_cpu(
     tiles: Tiles,
     tiled: Callable[..., Any],
@@ -169,7 +194,7 @@ def _tiled_on_cpu(
 
 def _whole_mean(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
     values = function(pair)
-    weight = window_weights(pair, taps)
+    weight = _like(values, window_weights(pair, taps))
     return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps))
 
 
@@ -183,7 +208,7 @@ def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) 
         first = jnp.minimum(band * rows, windows - rows)
         tile = tiling.slice_tile(split, taps, group, first, rows + halo)
         values = function(tile)
-        weight = window_weights(tile, taps)
+        weight = _like(values, window_weights(tile, taps))
         weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
         return None, _column_means(values, weight, len(taps))
 

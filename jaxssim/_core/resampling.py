@@ -106,9 +106,10 @@ def _block_means(image: jax.Array, factors: tuple[int, ...], before: int) -> jax
             continue
         length = image.shape[axis]
         after = max(0, -(-length // factor) * factor - length - before)
-        widths = [(0, 0)] * image.ndim
-        widths[axis] = (before, after)
-        image = jnp.pad(image, widths, mode="symmetric")
+        if before or after:
+            widths = [(0, 0)] * image.ndim
+            widths[axis] = (before, after)
+            image = jnp.pad(image, widths, mode="symmetric")
         block = [1] * image.ndim
         block[axis] = factor
         image = lax.reduce_window(image, np.zeros((), image.dtype), lax.add, block, block, "VALID") / factor
