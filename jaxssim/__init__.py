@@ -7,6 +7,7 @@ package do.
 from jaxssim import conventions, metrics, sharded
 from jaxssim._cw_ssim import cw_ssim, cw_ssim_loss
 from jaxssim._evaluator import Evaluator
+from jaxssim._iw_ssim import iw_ssim, iw_ssim_loss
 from jaxssim._maps import Components, ssim_and_map, ssim_components, ssim_map
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_loss
 from jaxssim._ms_ssim_l1 import ms_ssim_l1_loss
@@ -32,6 +33,8 @@ __all__ = [
     "cw_ssim_loss",
     "dssim",
     "frequency_masks",
+    "iw_ssim",
+    "iw_ssim_loss",
     "luma",
     "mae",
     "metrics",

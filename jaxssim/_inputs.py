@@ -97,6 +97,16 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
     return image
 
 
+def check_colours(shape: Shape, layout: Layout) -> None:
+    """Raises a ValueError unless images of this shape hold red, green and blue, or grey alone."""
+    channels = 1 if layout.channel_axis is None else shape[layout.channel_axis]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"x and y must hold red, green and blue, or grey alone, got {channels} channels in the shape {shape}; "
+            "pass the three colours, or channel_axis=-3 if channels come first"
+        )
+
+
 def check_crop_border(crop_border: Any, spatial: Shape) -> None:
     """Raises a ValueError for a border that leaves no pixel of an image of spatial shape `spatial`."""
     if not (is_integer(crop_border) and crop_border >= 0 and min(spatial) > 2 * crop_border):

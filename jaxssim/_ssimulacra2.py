@@ -21,7 +21,7 @@ from jaxssim._core.images import CentredImage, SumDifference
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute
 from jaxssim._core.statistics import window_statistics
-from jaxssim._inputs import Reduction, check_data_range, check_images, reduce_batch
+from jaxssim._inputs import Reduction, check_colours, check_data_range, check_images, reduce_batch
 from jaxssim._layout import (
     LAST,
     CheckedInputs,
@@ -44,24 +44,24 @@ TAPS: Taps = ((*HALF_WINDOW, 0.26462110548819856, *HALF_WINDOW[::-1]),) * 2
 """A sum of three truncated cosines that resembles a Gaussian of sigma 1.5 (Charalampidis 2016)."""
 # fmt: off
 WEIGHTS = (  # the mean of structure, ringing and blur, then their 4-norms
-    0.0, 0.0007376606707406586, 0.0, 0.0, 0.0007793481682867309, 0.0,  # X, scale 0
-    0.0, 0.0004371155730107379, 0.0, 1.1041726426657346, 0.00066284834129271, 0.00015231632783718752,  # X, scale 1
-    0.0, 0.0016406437456599754, 0.0, 1.8422455520539298, 11.441172603757666, 0.0,  # X, scale 2
-    0.0007989109436015163, 0.000176816438078653, 0.0, 1.8787594979546387, 10.94906990605142, 0.0,  # X, scale 3
-    0.0007289346991508072, 0.9677937080626833, 0.0, 0.00014003424285435884, 0.9981766977854967, 0.00031949755934435053,  # X, scale 4
-    0.0004550992113792063, 0.0, 0.0, 0.0013648766163243398, 0.0, 0.0,  # X, scale 5
-    0.0, 0.0, 0.0, 7.466890328078848, 0.0, 17.445833984131262,  # Y, scale 0
-    0.0006235601634041466, 0.0, 0.0, 6.683678146179332, 0.00037724407979611296, 1.027889937768264,  # Y, scale 1
-    225.20515300849274, 0.0, 0.0, 19.213238186143016, 0.0011401524586618361, 0.001237755635509985,  # Y, scale 2
-    176.39317598450694, 0.0, 0.0, 24.43300999870476, 0.28520802612117757, 0.0004485436923833408,  # Y, scale 3
-    0.0, 0.0, 0.0, 34.77906344483772, 44.835625328877896, 0.0,  # Y, scale 4
-    0.0, 0.0, 0.0, 0.0, 0.0, 0.0,  # Y, scale 5
-    0.0, 0.0008680556573291698, 0.0, 0.0, 0.0, 0.0,  # B, scale 0
-    0.0, 0.0005313191874358747, 0.0, 0.00016533814161379112, 0.0, 0.0,  # B, scale 1
-    0.0, 0.0, 0.0, 0.0004179171803251336, 0.0017290828234722833, 0.0,  # B, scale 2
-    0.0020827005846636437, 0.0, 0.0, 8.826982764996862, 23.19243343998926, 0.0,  # B, scale 3
-    95.1080498811086, 0.9863978034400682, 0.9834382792465353, 0.0012286405048278493, 171.2667255897307, 0.9807858872435379,  # B, scale 4
-    0.0, 0.0, 0.0, 0.0005130064588990679, 0.0, 0.00010854057858411537,  # B, scale 5
+    0.0, 0.0007376606707406586, 0.0, 0.0, 0.0007793481682867309, 0.0,  # X, from the finest scale to the coarsest
+    0.0, 0.0004371155730107379, 0.0, 1.1041726426657346, 0.00066284834129271, 0.00015231632783718752,
+    0.0, 0.0016406437456599754, 0.0, 1.8422455520539298, 11.441172603757666, 0.0,
+    0.0007989109436015163, 0.000176816438078653, 0.0, 1.8787594979546387, 10.94906990605142, 0.0,
+    0.0007289346991508072, 0.9677937080626833, 0.0, 0.00014003424285435884, 0.9981766977854967, 0.00031949755934435053,
+    0.0004550992113792063, 0.0, 0.0, 0.0013648766163243398, 0.0, 0.0,
+    0.0, 0.0, 0.0, 7.466890328078848, 0.0, 17.445833984131262,  # Y, from the finest scale to the coarsest
+    0.0006235601634041466, 0.0, 0.0, 6.683678146179332, 0.00037724407979611296, 1.027889937768264,
+    225.20515300849274, 0.0, 0.0, 19.213238186143016, 0.0011401524586618361, 0.001237755635509985,
+    176.39317598450694, 0.0, 0.0, 24.43300999870476, 0.28520802612117757, 0.0004485436923833408,
+    0.0, 0.0, 0.0, 34.77906344483772, 44.835625328877896, 0.0,
+    0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+    0.0, 0.0008680556573291698, 0.0, 0.0, 0.0, 0.0,  # B, from the finest scale to the coarsest
+    0.0, 0.0005313191874358747, 0.0, 0.00016533814161379112, 0.0, 0.0,
+    0.0, 0.0, 0.0, 0.0004179171803251336, 0.0017290828234722833, 0.0,
+    0.0020827005846636437, 0.0, 0.0, 8.826982764996862, 23.19243343998926, 0.0,
+    95.1080498811086, 0.9863978034400682, 0.9834382792465353, 0.0012286405048278493, 171.2667255897307, 0.9807858872435379,
+    0.0, 0.0, 0.0, 0.0005130064588990679, 0.0, 0.00010854057858411537,
 )
 # fmt: on
 
@@ -125,9 +125,9 @@ def ssimulacra2_loss(
     """Returns the mean over the batch of SSIMULACRA 2's error before its last power, a loss to minimise.
 
     `ssimulacra2` is 100 - 10 error^0.628 of each image: the error is 1 at a score of 90, where differences become
-    visible, and 39 at a score of 0. The error is as steep near 0 as elsewhere, and the score infinitely steep. Everything
-    else is as in `ssimulacra2`; keep outputs of a network in range, for instance by a sigmoid, since values outside have
-    no derivative.
+    visible, and 39 at a score of 0. The error is as steep near 0 as elsewhere, and the score infinitely steep.
+    Everything else is as in `ssimulacra2`; keep outputs of a network in range, for instance by a sigmoid, since values
+    outside have no derivative.
 
     Args:
         x: Original images (*batch, height, width, 3 or 1): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -155,12 +155,7 @@ def ssimulacra2_loss(
 
 def _prepare(x: Any, y: Any, data_range: Any, layout: Layout) -> CheckedInputs:
     x, y = check_images(x, y, layout)
-    channels = 1 if layout.channel_axis is None else x.shape[layout.channel_axis]
-    if channels not in (1, 3):
-        raise ValueError(
-            f"x and y must hold red, green and blue, or grey alone, got {channels} channels in the shape {x.shape}; "
-            "pass the first three channels, or channel_axis=-3 if channels come first"
-        )
+    check_colours(x.shape, layout)
     batch, spatial = split_shape(x.shape, layout)
     if min(spatial) < MIN_SIDE:
         raise ValueError(
@@ -189,7 +184,7 @@ def ssimulacra2_error(checked: CheckedInputs, layout: Layout) -> jax.Array:
 # Separate loops: XLA would compute powers again wherever their values enter, and not vectorise them in a transposition.
 @xla.no_fuse
 def _planes(image: jax.Array) -> jax.Array:
-    """Returns (3, *batch, height, width, 1) of images with 3 channels or 1: red, green and blue, or grey three times."""
+    """Returns (3, *batch, height, width, 1): red, green and blue, or grey three times."""
     planes = jnp.moveaxis(image[..., None], -2, 0)
     return jnp.broadcast_to(planes, (3, *planes.shape[1:]))
 

@@ -1,0 +1,145 @@
+"""IW-SSIM against piq in float64 and against the formulas of the paper; see reference/README.md."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference_iw_ssim
+from jax.test_util import check_grads
+from marks import slow
+from pictures import COMMITTED, read_pair
+
+import jaxssim
+
+PAIRS = json.loads((COMMITTED / "iw_ssim.json").read_text())
+SMALL = dict(data_range=1.0, weights=(0.4, 0.3, 0.3), channel_axis=None)
+
+
+def noise(*shape):
+    x, other = np.random.default_rng(0).random((2, *shape), np.float32)
+    return x, np.float32(0.8) * x + np.float32(0.2) * other
+
+
+def loss(x, y):
+    return jaxssim.iw_ssim_loss(x, y, **SMALL)
+
+
+def of_shape(*shape):
+    pairs = [(*read_pair(COMMITTED, pair), pair["iw_ssim"]) for pair in PAIRS]
+    return tuple(map(np.stack, zip(*(p for p in pairs if p[0].shape == shape and p[2] is not None), strict=True)))
+
+
+@pytest.mark.parametrize("shape", [(256, 256), pytest.param((240, 352), marks=slow), pytest.param((512, 768), marks=slow)])
+def test_values_equal_piq(shape):
+    x, y, values = of_shape(*shape)
+    np.testing.assert_allclose(jaxssim.iw_ssim(x, y, channel_axis=None), values, rtol=0, atol=1e-6)
+
+
+@slow
+def test_float64_equals_piq_and_the_reference():
+    x, y, values = of_shape(240, 352)
+    with jax.enable_x64(True):
+        actual = jaxssim.iw_ssim(np.float64(x), np.float64(y), data_range=255.0, channel_axis=None)
+    np.testing.assert_allclose(actual, values, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(actual[:2], [reference_iw_ssim.iw_ssim(*pair) for pair in zip(x[:2], y[:2], strict=True)])
+
+
+@slow
+@pytest.mark.parametrize("scales", [1, 2, 4])
+def test_fewer_scales_of_odd_sizes(scales):
+    x, y = noise(91, 86)
+    weights = (0.1, 0.4, 0.2, 0.7)[:scales]
+    expected = reference_iw_ssim.iw_ssim(255 * x, 255 * y, weights)
+    actual = jaxssim.iw_ssim(x, y, data_range=1.0, weights=weights, channel_axis=None)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
+
+
+@slow
+def test_colour_images_are_compared_by_their_luma():
+    x, y = noise(2, 50, 44, 3)
+    options = dict(data_range=1.0, weights=SMALL["weights"])
+    grey = (image @ np.float32([0.299, 0.587, 0.114]) for image in (x, y))
+    expected = jaxssim.iw_ssim(*grey, channel_axis=None, **options)
+    np.testing.assert_allclose(jaxssim.iw_ssim(x, y, **options), expected, rtol=0, atol=1e-6)
+    first = (np.moveaxis(image, -1, 1) for image in (x, y))
+    np.testing.assert_allclose(jaxssim.iw_ssim(*first, channel_axis=-3, **options), expected, rtol=0, atol=1e-6)
+
+
+@slow
+def test_the_loss_is_precise_near_0_and_0_for_identical_images():
+    x, y = noise(48, 45)
+    near = x + 1e-4 * (y - x)
+    with jax.enable_x64(True):
+        expected = loss(np.float64(x), np.float64(near))
+    np.testing.assert_allclose(loss(x, near), expected, rtol=1e-4)
+    value, gradients = jax.value_and_grad(loss, (0, 1))(x, x)
+    assert value == 0
+    np.testing.assert_allclose(gradients, 0, atol=1e-12)
+
+
+@slow
+def test_negative_correlation_gives_0_and_no_slope():
+    x, _ = noise(48, 45)
+    assert jaxssim.iw_ssim(x, 1 - x, **SMALL) == 0
+    assert not np.any(jax.grad(loss)(x, 1 - x))
+
+
+@slow
+def test_derivatives_in_both_modes():
+    with jax.enable_x64(True):
+        x, other = np.random.default_rng(0).random((2, 24, 23))
+        y = 0.8 * x + 0.2 * other
+        function = lambda x, y: jaxssim.iw_ssim_loss(x, y, data_range=1.0, weights=(0.5, 0.5), channel_axis=None)  # noqa: E731
+        check_grads(function, (x, y), order=2, eps=1e-6, rtol=1e-3)
+
+
+CASES = {
+    "identical": lambda r: (r, r),
+    "constant": lambda r: (0 * r + 0.3, 0 * r + 0.8),
+    "black": lambda r: (0 * r, 0 * r),
+    "black and noise": lambda r: (0 * r, r),
+    "noise and black": lambda r: (r, 0 * r),
+    "stripes": lambda r: (0 * r + r[:1], 0 * r + r[1:2]),
+    "negative": lambda r: (-r, -r[::-1]),
+    "opposite": lambda r: (r, -r),
+    "tiny": lambda r: (1e-20 * r, 1e-20 * r[::-1]),
+    "huge": lambda r: (1e15 * r, 1e15 * r[::-1]),
+    "far from 0": lambda r: (1e4 + r, 1e4 + r[::-1]),
+}
+
+
+@slow
+def test_gradients_and_second_derivatives_are_finite():
+    r = np.random.default_rng(0).random((45, 44), np.float32)
+    by_both = jax.jit(lambda x, y: jax.jvp(jax.grad(loss, (0, 1)), (x, y), (r, 1 - r)))
+    for name, case in CASES.items():
+        x, y = (image.astype(np.float32) for image in case(r))
+        assert np.isfinite(loss(x, y)), name
+        for derivative in by_both(x, y):
+            assert np.isfinite(jnp.asarray(derivative)).all(), name
+
+
+@slow
+def test_gradients_equal_float64():
+    x, y = noise(48, 45)
+    with jax.enable_x64(True):
+        expected = jax.grad(loss, 1)(np.float64(x), np.float64(y))
+    np.testing.assert_allclose(jax.grad(loss, 1)(x, y), expected, rtol=0, atol=1e-3 * abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "words"),
+    [
+        ((200, 200, 2), {"data_range": 1.0}, "red, green and blue.*2 channels"),
+        ((200, 200, 3), {}, "data_range must be given"),
+        ((160, 200, 3), {"data_range": 1.0}, r"5 scales need more than 160 pixels.*MS_SSIM_WEIGHTS\[:4\]"),
+        ((200, 200, 3), {"data_range": 1.0, "weights": (1.0, -1.0)}, "weights must be"),
+    ],
+)
+def test_errors(shape, options, words):
+    x = np.zeros(shape, np.float32)
+    for function in (jaxssim.iw_ssim, jaxssim.iw_ssim_loss):
+        with pytest.raises(ValueError, match=words):
+            function(x, x, **options)
