@@ -57,8 +57,11 @@ def inverse(spectrum):
     return np.fft.ifft2(np.fft.ifftshift(spectrum))
 
 
-def cw_ssim(x, y, levels, orientations, guard=0, k=0.0):
-    """Returns CW-SSIM of images (height, width), as Sampat et al. 2009: the coarsest bands, window by window."""
+def cw_ssim(x, y, levels, orientations, guard=0, k=0.0, mask=None):
+    """Returns CW-SSIM of images (height, width), as Sampat et al. 2009: the coarsest bands, window by window.
+
+    A mask of the images' size weights each window by the pixel at its centre.
+    """
 
     def means(field):
         return np.lib.stride_tricks.sliding_window_view(field, (7, 7), (-2, -1)).mean((-2, -1))
@@ -69,4 +72,8 @@ def cw_ssim(x, y, levels, orientations, guard=0, k=0.0):
     similarity = (2 * np.abs(means(a * b.conj())) + k) / (means(np.abs(a) ** 2 + np.abs(b) ** 2) + k)
     v, u = (np.arange(n) - (n - 1) / 2 for n in similarity.shape[1:])
     weights = np.exp(-(v[:, None] ** 2 + u**2) / (2 * (a.shape[1] / 4) ** 2))
+    if mask is not None:
+        step = 2 ** (levels - 1)
+        rows, columns = ((np.arange(n) + rim + 3) * step for n in similarity.shape[1:])
+        weights = weights * mask[np.ix_(rows, columns)]
     return (similarity * weights).sum((1, 2)).mean() / weights.sum()

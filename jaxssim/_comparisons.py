@@ -16,6 +16,7 @@ from jaxssim._core.numerics import absolute, channel_mean
 from jaxssim._core.statistics import WindowStatistics, moments_of_image
 from jaxssim._cw_ssim import Bands, Setting, bands, cw_ssim, one_minus_cw_ssim_of_bands, prepare_cw_ssim
 from jaxssim._inputs import check_data_range, check_mask, prepare
+from jaxssim._iw_ssim import iw_ssim
 from jaxssim._layout import (
     CheckedInputs,
     Layout,
@@ -27,6 +28,7 @@ from jaxssim._layout import (
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, formulas_of_scales, ms_ssim, one_minus_weighted_product, prepare_ms_ssim
 from jaxssim._pointwise import mae, mse, pixel_mean, psnr, psnr_of_differences
 from jaxssim._ssim import ssim
+from jaxssim._ssimulacra2 import ssimulacra2
 from jaxssim.conventions import Convention
 
 
@@ -170,10 +172,17 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
 
 
 def _compare_cw_ssim(
-    one: jax.Array, layout: Layout, *, levels: int = 4, orientations: int = 8, guard: int = 0, k: float = 0.0
+    one: jax.Array,
+    layout: Layout,
+    *,
+    levels: int = 4,
+    orientations: int = 8,
+    guard: int = 0,
+    k: float = 0.0,
+    mask: Any = None,
 ) -> tuple[Comparison, Any]:
-    *_, k_array, setting = prepare_cw_ssim(one, one, levels, orientations, guard, k, layout)
-    return _wavelet_comparison(setting), k_array
+    *_, k_array, weight, setting = prepare_cw_ssim(one, one, levels, orientations, guard, k, mask, layout)
+    return _wavelet_comparison(setting), (k_array, weight)
 
 
 @functools.cache
@@ -183,19 +192,19 @@ def _wavelet_comparison(setting: Setting) -> Comparison:
     def bands_of(image: jax.Array, _: jax.Array) -> Bands:
         return bands(jnp.moveaxis(image, -1, 0), setting)
 
-    def similarity(x: Bands, y: Bands, k: jax.Array) -> jax.Array:
-        return 1 - one_minus_cw_ssim_of_bands(x, y, k)
+    def similarity(x: Bands, y: Bands, shared: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+        return 1 - one_minus_cw_ssim_of_bands(x, y, *shared)
 
     return Comparison(bands_of, similarity)
 
 
 def name_of_metric(metric: Any) -> str | Callable[..., jax.Array]:
     """Returns the name of a metric of jaxssim, given by name or as a function, or the function itself if it is not."""
-    if isinstance(metric, str) and metric in COMPARISONS:
-        return metric
+    if isinstance(metric, str) and metric in FUNCTIONS:
+        return metric if metric in COMPARISONS else FUNCTIONS[metric]
     if callable(metric):
-        return next((name for name, function in FUNCTIONS.items() if function is metric), metric)
-    raise ValueError(f"metric must be one of {', '.join(map(repr, COMPARISONS))} or a function, got {metric!r}")
+        return next((name for name in COMPARISONS if FUNCTIONS[name] is metric), metric)
+    raise ValueError(f"metric must be one of {', '.join(map(repr, FUNCTIONS))} or a function, got {metric!r}")
 
 
 COMPARISONS: dict[str, Callable[..., tuple[Comparison, Any]]] = {
@@ -207,5 +216,5 @@ COMPARISONS: dict[str, Callable[..., tuple[Comparison, Any]]] = {
     "cw_ssim": _compare_cw_ssim,
 }
 FUNCTIONS: dict[str, Callable[..., jax.Array]] = {
-    function.__name__: function for function in (mse, mae, psnr, ssim, ms_ssim, cw_ssim)
+    function.__name__: function for function in (mse, mae, psnr, ssim, ms_ssim, cw_ssim, iw_ssim, ssimulacra2)
 }

@@ -26,9 +26,9 @@ from jaxssim._arrays import as_real
 from jaxssim._core.filtering import weighted_sum
 from jaxssim._core.formulas import quotient
 from jaxssim._core.numerics import two_sum, weighted_mean
-from jaxssim._inputs import Reduction, check_images, check_static, is_integer, reduce_batch
-from jaxssim._layout import LAST, Layout, cropped, split_shape, statistics_dtype
-from jaxssim._pyramid import analytic_bands, channels_first, check_pyramid
+from jaxssim._inputs import Reduction, check_images, check_mask, check_static, is_integer, reduce_batch
+from jaxssim._layout import LAST, Layout, canonical_image, canonical_mask, cropped, split_shape, statistics_dtype
+from jaxssim._pyramid import analytic_bands, channels_first, check_pyramid, level_size
 
 WINDOW = 7
 
@@ -56,6 +56,7 @@ def cw_ssim(
     orientations: int = 8,
     guard: int = 0,
     k: float = 0.0,
+    mask: ArrayLike | None = None,
     crop_border: int = 0,
     channel_axis: int | None = LAST,
 ) -> jax.Array:
@@ -68,6 +69,10 @@ def cw_ssim(
     for identical or flat images. The transform is in float32, or in float64 where an image is. Images need
     more than 6 * 2^(levels - 1) pixels a side.
 
+    A mask multiplies the weight of each window by that of the pixel at its centre. Unlike in `ssim`, pixels outside the
+    mask still have influence, since every coefficient depends on all pixels: fill them with something harmless, the
+    same in both images. If no window counts, the value is 1.
+
     Args:
         x: Images (*batch, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         y: Images of the shape of `x`; of its type too, unless both are floating.
@@ -75,6 +80,7 @@ def cw_ssim(
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
         k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         crop_border: Pixels to leave out along each side.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
@@ -91,7 +97,7 @@ def cw_ssim(
         0.99
     """
     layout = Layout(2, channel_axis, crop_border)
-    return 1 - one_minus_cw_ssim(*prepare_cw_ssim(x, y, levels, orientations, guard, k, layout), channel_axis)
+    return 1 - one_minus_cw_ssim(*prepare_cw_ssim(x, y, levels, orientations, guard, k, mask, layout), channel_axis)
 
 
 def cw_ssim_loss(
@@ -102,6 +108,7 @@ def cw_ssim_loss(
     orientations: int = 8,
     guard: int = 0,
     k: float = 0.0,
+    mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
     crop_border: int = 0,
     channel_axis: int | None = LAST,
@@ -117,6 +124,7 @@ def cw_ssim_loss(
         orientations: Orientations of the pyramid; at least 1.
         guard: Pixels of the image's border to leave out, rounded down to a multiple of 2^(levels - 1).
         k: Stabilises windows of little energy: added to means of squared coefficients. At least 0.
+        mask: Weights of pixels, bool or at least 0: (*spatial), (*batch, *spatial), or as `x` with 1 or all channels.
         reduction: "mean" for the mean over the batch, "none" for one value per image.
         crop_border: Pixels to leave out along each side.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
@@ -134,15 +142,17 @@ def cw_ssim_loss(
         >>> jax.grad(loss)(x**2).shape
         (64, 64)
     """
-    checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, Layout(2, channel_axis, crop_border))
+    checked = prepare_cw_ssim(x, y, levels, orientations, guard, k, mask, Layout(2, channel_axis, crop_border))
     return reduce_batch(one_minus_cw_ssim(*checked, channel_axis), reduction)
 
 
 def prepare_cw_ssim(
-    x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, layout: Layout
-) -> tuple[Any, Any, np.ndarray, Setting]:
-    """Returns both images, k in the type of the statistics, and the setting; or raises a ValueError."""
-    x, y = (cropped(image, layout) for image in check_images(x, y, layout))
+    x: Any, y: Any, levels: Any, orientations: Any, guard: Any, k: Any, mask: Any, layout: Layout
+) -> tuple[Any, Any, np.ndarray, jax.Array | None, Setting]:
+    """Returns both images, k in the type of the statistics, the windows' weights and the setting; or a ValueError."""
+    x, y = check_images(x, y, layout)
+    mask, shape = check_mask(mask, x.shape, layout), x.shape
+    x, y = (cropped(image, layout) for image in (x, y))
     check_pyramid(levels, orientations)
     check_static(guard=guard, k=k)
     if not (is_integer(guard) and guard >= 0):
@@ -161,12 +171,25 @@ def prepare_cw_ssim(
         )
     # Converts every kind of number to one type, so that a new value does not recompile.
     k = np.asarray(min(float(number), float(jnp.finfo(np.float32).max)), statistics_dtype(x, y))
-    return x, y, k, Setting(int(levels), int(orientations), int(guard))
+    setting = Setting(int(levels), int(orientations), int(guard))
+    if mask is not None:
+        image = canonical_image(x, layout.uncropped).astype(statistics_dtype(x, y))
+        mask = _weights_of_windows(canonical_mask(mask, image, shape, layout), setting)
+    return x, y, k, mask, setting
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
+def _weights_of_windows(mask: jax.Array, setting: Setting) -> jax.Array:
+    """Returns the weight of the pixel at each window's centre, (*batch or 1s, channels, 1, rows, columns)."""
+    step = 2 ** (setting.levels - 1)
+    first = setting.guard // step + WINDOW // 2
+    height, width = (level_size(n, setting.levels) - first for n in mask.shape[-3:-1])
+    centres = mask[..., first * step : height * step : step, first * step : width * step : step, :]
+    return jnp.moveaxis(centres, -1, -3)[..., None, :, :]
+
+
+@functools.partial(jax.jit, static_argnums=(4, 5))
 def one_minus_cw_ssim(
-    x: jax.Array, y: jax.Array, k: jax.Array, setting: Setting, channel_axis: int | None
+    x: jax.Array, y: jax.Array, k: jax.Array, weight: jax.Array | None, setting: Setting, channel_axis: int | None
 ) -> jax.Array:
     """Returns 1 - CW-SSIM from the bands of sum and difference: the bands of a small difference keep their digits."""
     dtype = statistics_dtype(x, y)
@@ -174,7 +197,7 @@ def one_minus_cw_ssim(
     unit = jnp.maximum(_unit(x, setting), _unit(y, setting))
     x, y = (image / unit[..., None, None] for image in (x, y))
     s, d = _coefficients(jnp.stack([_centred_sum(x, y), _centred_sum(x, -y)]), setting)
-    return _one_minus_similarity(s, d, k, unit)
+    return _one_minus_similarity(s, d, k, weight, unit)
 
 
 def bands(image: jax.Array, setting: Setting) -> Bands:
@@ -184,15 +207,17 @@ def bands(image: jax.Array, setting: Setting) -> Bands:
     return Bands(_coefficients(_centred_sum(image, jnp.zeros_like(image)), setting), unit)
 
 
-def one_minus_cw_ssim_of_bands(x: Bands, y: Bands, k: jax.Array) -> jax.Array:
+def one_minus_cw_ssim_of_bands(x: Bands, y: Bands, k: jax.Array, weight: jax.Array | None) -> jax.Array:
     """Returns 1 - CW-SSIM of each pair of images from the bands of each image: (*batch,)."""
     unit = jnp.maximum(x.unit, y.unit)
     # Units are powers of 2, so that these products are exact.
     a, b = (z.coefficients * (z.unit / unit)[..., None, None, None, None] for z in (x, y))
-    return _one_minus_similarity(a + b, a - b, k, unit)
+    return _one_minus_similarity(a + b, a - b, k, weight, unit)
 
 
-def _one_minus_similarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Array) -> jax.Array:
+def _one_minus_similarity(
+    s: jax.Array, d: jax.Array, k: jax.Array, weight: jax.Array | None, unit: jax.Array
+) -> jax.Array:
     """Returns the mean over windows, orientations and channels of (1 - v) T / (T + 2 k)."""
     (s_re, s_im), (d_re, d_im) = (jnp.moveaxis(z, -3, 0) for z in (s, d))
     products = jnp.stack([d_re**2 + d_im**2, s_re**2 + s_im**2, d_im * s_re - d_re * s_im])
@@ -204,7 +229,7 @@ def _one_minus_similarity(s: jax.Array, d: jax.Array, k: jax.Array, unit: jax.Ar
     one_minus_v = _one_minus_v(*quotient(jnp.where(silent, 0, products), total))
     # A k of 2^100 units² outweighs any energy, and its square does not overflow.
     root = jnp.minimum(jnp.sqrt(k) / unit, 2.0**50)[..., None, None, None]
-    return _mean_of_windows(one_minus_v * quotient(total[0], total[0] + 2 * root**2), s.shape[-2] / 4)
+    return _mean_of_windows(one_minus_v * quotient(total[0], total[0] + 2 * root**2), weight, s.shape[-2] / 4)
 
 
 def _one_minus_v(d: jax.Array, s: jax.Array, j: jax.Array) -> jax.Array:
@@ -218,10 +243,12 @@ def _one_minus_v(d: jax.Array, s: jax.Array, j: jax.Array) -> jax.Array:
     return 4 * jnp.where(determinant < 0, 0, determinant) / (1 + v)
 
 
-def _mean_of_windows(values: jax.Array, sigma: float) -> jax.Array:
-    """Returns the mean of (*batch, channels, orientations, height, width), weighted by a Gaussian: (*batch,)."""
+def _mean_of_windows(values: jax.Array, weight: jax.Array | None, sigma: float) -> jax.Array:
+    """Returns the mean of (*batch, channels, orientations, height, width), weighted by a Gaussian and the mask."""
     height, width = values.shape[-2:]
     weights = jnp.expand_dims(jnp.asarray(_gaussian(height, width, sigma), values.dtype), range(values.ndim - 2))
+    if weight is not None:
+        weights = jnp.broadcast_to(weights * weight, values.shape)
     mean = weighted_mean(values, weights, (-2, -1)).mean((-2, -1))
     return jnp.where(mean > 1, 1, mean)
 

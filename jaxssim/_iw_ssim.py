@@ -57,11 +57,12 @@ def iw_ssim(
 
     It is MS-SSIM over a Laplacian pyramid, in which windows count by the information that a viewer gains there: edges
     and distortions count, flat regions do not. Of colour images it compares the luma, 0.299 R + 0.587 G + 0.114 B, as
-    piq does; the paper defines grey images alone. Swapping the images changes it. Values agree with the authors' code.
+    piq does; the paper defines grey images alone. Swapping the images changes it. Values equal piq's in float64.
 
     A mean of contrast · structure of at most 0 has no real power; the value is then 0, and its derivative 0. Where the
     covariance of neighbourhoods is singular, as for flat images, the authors' code divides by 0; here a share of the
-    last digit is added to the covariance, so that values and derivatives are finite.
+    last digit is added to the covariance, so that values and derivatives are finite. Beyond 100 data ranges from 0, the
+    information is that of the images scaled down to 100.
 
     Args:
         x: Original images (*batch, height, width, 3 or 1): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -75,8 +76,8 @@ def iw_ssim(
         (*batch,), within [0, 1]; 1 for identical images.
 
     Raises:
-        ValueError: If shapes or types differ, images do not have 3 channels or 1, a side does not exceed 10 · 2^(scales - 1)
-            pixels, `data_range` is missing or not positive, or another argument is out of its range.
+        ValueError: If shapes or types differ, images do not have 3 channels or 1, a side has 10 · 2^(scales - 1) pixels
+            or fewer, `data_range` is missing or not positive, or another argument is out of its range.
 
     Example:
         >>> x = jax.random.uniform(jax.random.key(0), (64, 64))
@@ -112,8 +113,8 @@ def iw_ssim_loss(
         A scalar, or (*batch,), within [0, 1]; 0 for identical images.
 
     Raises:
-        ValueError: If shapes or types differ, images do not have 3 channels or 1, a side does not exceed 10 · 2^(scales - 1)
-            pixels, `data_range` is missing or not positive, or another argument is out of its range.
+        ValueError: If shapes or types differ, images do not have 3 channels or 1, a side has 10 · 2^(scales - 1) pixels
+            or fewer, `data_range` is missing or not positive, or another argument is out of its range.
 
     Example:
         >>> x = jax.random.uniform(jax.random.key(0), (64, 64))
@@ -151,6 +152,7 @@ def one_minus_iw_ssim(checked: CheckedInputs, weights: tuple[float, ...], layout
     x, y = _luma(x / unit), _luma(y / unit)
     # The pyramid of the difference keeps the digits that a difference of pyramids loses.
     bands_x, bands_v = _pyramid(x, len(weights)), _pyramid(x - y, len(weights))
+    unit = 255 / _excess(x, y)
     ds = []
     for level, (band, v) in enumerate(zip(bands_x, bands_v, strict=True)):
         statistics = _statistics(band, v)
@@ -161,7 +163,13 @@ def one_minus_iw_ssim(checked: CheckedInputs, weights: tuple[float, ...], layout
             d = formulas.one_minus_contrast_structure(statistics, CONVENTION, WINDOW)
             parent = bands_x[level + 1] if level < len(weights) - 2 else None
             margin = len(WINDOW[0]) // 2 - 1
-            share = _information(band, band - v, parent)[..., margin:-margin, margin:-margin]
+            # Where no window holds information, all count alike.
+            share = (
+                1e-9
+                + _information(unit * band, unit * (band - v), None if parent is None else unit * parent)[
+                    ..., margin:-margin, margin:-margin
+                ]
+            )
         ds.append(weighted_mean(d, share, (-2, -1)))
     total = sum(weights)
     return one_minus_weighted_product(ds, [weight / total for weight in weights])
@@ -174,11 +182,20 @@ def _luma(image: jax.Array) -> jax.Array:
     return sum((weight * image[..., i] for i, weight in enumerate(LUMA[1:], 1)), LUMA[0] * image[..., 0])
 
 
+def _excess(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Returns how many times farther than 100 data ranges from 0 an image reaches, at least 1: (*batch, 1, 1).
+
+    Divided by it, values have powers that float32 can hold.
+    """
+    largest = jnp.maximum(abs(x), abs(y)).max((-2, -1), keepdims=True)
+    return lax.stop_gradient(jnp.maximum(largest / 100, 1))
+
+
 def _statistics(band: jax.Array, v: jax.Array) -> WindowStatistics:
     """Returns the statistics of a band of the original, whose difference from that of the distorted image is `v`."""
     zero = jnp.zeros((*band.shape[:-2], 1, 1, 1), band.dtype)
-    u, v = (CentredImage(image[..., None], zero) for image in (2 * band - v, v))
-    return statistics_of_sum_difference(u, v, WINDOW, None)
+    u = CentredImage((2 * band - v)[..., None], zero)
+    return statistics_of_sum_difference(u, CentredImage(v[..., None], zero), WINDOW, None)
 
 
 def _pyramid(image: jax.Array, levels: int) -> list[jax.Array]:
@@ -199,13 +216,15 @@ def _blur(image: jax.Array) -> jax.Array:
 
 
 def _information(x: jax.Array, y: jax.Array, parent: jax.Array | None) -> jax.Array:
-    """Returns the information that a viewer gains at each pixel but those of the border: equation 28."""
-    x, y = 255 * x, 255 * y
+    """Returns the information that a viewer gains at each pixel but those of the border: equation 28.
+
+    Bands are in 8-bit units.
+    """
     gain, error = _gain_and_error(x, y)
     height, width = x.shape[-2:]
     vectors = [x[..., i : height - 2 + i, j : width - 2 + j] for i in range(3) for j in range(3)]
     if parent is not None:
-        vectors.append(255 * _enlarge(parent, (height, width))[..., 1:-1, 1:-1])
+        vectors.append(_enlarge(parent, (height, width))[..., 1:-1, 1:-1])
     energy, eigenvalues = _energy(jnp.stack(vectors, -3))
     signal = (error + (1 + gain**2) * NOISE) * energy
     shares = (signal[..., None, :, :] * eigenvalues[..., None, None] + NOISE * error[..., None, :, :]) / NOISE**2

@@ -32,21 +32,23 @@ def pairwise(
 ) -> jax.Array:
     """Returns the matrix of a metric between all pairs of n images.
 
-    What depends on one image alone is computed once for each image, for the metrics of jaxssim. A function of your own
-    is called for all n² pairs of images, (height, width, channels) or (height, width), in blocks under `jax.vmap`.
+    What depends on one image alone is computed once for each image, for the metrics of jaxssim. IW-SSIM, SSIMULACRA 2,
+    which tell the original from its copy, and a function of your own are called for all n² pairs of images, (height,
+    width, channels) or (height, width), in blocks under `jax.vmap`.
 
     Args:
         images: (n, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
-        metric: "mse", "mae", "psnr", "ssim", "ms_ssim" or "cw_ssim", the function of that name, or a function of your
-            own, `metric(x, y, **options)`, that returns a scalar.
+        metric: "mse", "mae", "psnr", "ssim", "ms_ssim", "cw_ssim", "iw_ssim" or "ssimulacra2", the function of that
+            name, or a function of your own, `metric(x, y, **options)`, that returns a scalar.
         mask: Weights of the pixels of every image, bool or at least 0: (height, width) or the shape of one image.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
         options: Arguments of the metric: none for "mse" and "mae"; for "psnr" `data_range` (a number); for "ssim"
             `data_range`, `convention`, `k1` and `k2`; for "ms_ssim" these and `weights`; for "cw_ssim" `levels`,
-            `orientations`, `guard` and `k`. Those of a function of your own are arrays, or hashable and static.
+            `orientations`, `guard` and `k`; for the others those of the function. Those of a function of your own are
+            arrays, or hashable and static.
 
     Returns:
-        (n, n): what the metric gives for images i and j. Symmetric for the metrics of jaxssim.
+        (n, n): what the metric gives for images i and j. Symmetric, except for IW-SSIM and SSIMULACRA 2.
 
     Raises:
         ValueError: If the metric is unknown, `images` has no leading axis, or the metric raises one.

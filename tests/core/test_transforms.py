@@ -25,6 +25,9 @@ METRICS = {
     "ms_ssim": functools.partial(jaxssim.ms_ssim, data_range=1.0, **SCALES),
     "components": lambda x, y: jnp.stack(jaxssim.ssim_components(x, y, data_range=1.0), 1 if x.ndim == 4 else 0),
     "cw_ssim": functools.partial(jaxssim.cw_ssim, levels=2, orientations=3),
+    "cw_ssim, mask": functools.partial(jaxssim.cw_ssim, levels=2, orientations=3, mask=MASK),
+    "iw_ssim": functools.partial(jaxssim.iw_ssim, data_range=1.0, weights=(0.4, 0.6)),
+    "ssimulacra2": functools.partial(jaxssim.ssimulacra2, data_range=1.0),
     "dssim": functools.partial(jaxssim.dssim, data_range=1.0),
     "ssim_map": functools.partial(jaxssim.ssim_map, data_range=1.0),
     "skimage_map": functools.partial(jaxssim.ssim_map, data_range=1.0, convention=conventions.SKIMAGE),
@@ -49,6 +52,8 @@ LOSSES = {
     "ms_ssim_loss": lambda x, y: jaxssim.ms_ssim_loss(x, y, data_range=1.0, **SCALES),
     "ms_ssim_l1_loss": lambda x, y: jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0, sigmas=(0.5, 1.0, 2.0)),
     "cw_ssim_loss": lambda x, y: jaxssim.cw_ssim_loss(x, y, levels=2, orientations=3),
+    "iw_ssim_loss": lambda x, y: jaxssim.iw_ssim_loss(x, y, data_range=1.0, weights=(0.4, 0.6)),
+    "ssimulacra2_loss": lambda x, y: jaxssim.ssimulacra2_loss(x, y, data_range=1.0),
 }
 
 
