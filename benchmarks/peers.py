@@ -42,10 +42,12 @@ def of_jaxssim(row):
     """Calls this library."""
     import jaxssim
 
+    value, loss = getattr(jaxssim, row.metric), getattr(jaxssim, f"{row.metric}_loss")
+    if row.metric not in ("ssim", "ms_ssim"):
+        return of_jax(row, functools.partial(value, data_range=1.0), functools.partial(loss, data_range=1.0))
     window = jaxssim.Gaussian(row.size, row.sigma) if row.sigma else jaxssim.Uniform(row.size)
     convention = jaxssim.Convention(window=window, covariance="population" if row.sigma else "sample")
     options = dict(data_range=1.0, convention=convention, channel_axis=-1)
-    value, loss = getattr(jaxssim, row.metric), getattr(jaxssim, f"{row.metric}_loss")
     return of_jax(row, functools.partial(value, **options), functools.partial(loss, **options))
 
 
@@ -60,7 +62,9 @@ def of_tensorflow(row):
     """Calls `tf.image`. It has no uniform window, so that a very wide Gaussian takes its place."""
     import tensorflow as tf
 
-    metric = tf.image.ssim if row.metric == "ssim" else tf.image.ssim_multiscale
+    metric = {"ssim": tf.image.ssim, "ms_ssim": tf.image.ssim_multiscale}.get(row.metric)
+    if metric is None:
+        return None
 
     def mean(x, y):
         return tf.reduce_mean(metric(x, y, 1.0, filter_size=row.size, filter_sigma=row.sigma or 1e6))
@@ -121,15 +125,21 @@ def of_pytorch_msssim(row):
     """Calls `ssim` and `ms_ssim`, which average over the batch."""
     import pytorch_msssim
 
-    return of_torch(row, functools.partial(getattr(pytorch_msssim, row.metric), data_range=1.0))
+    metric = getattr(pytorch_msssim, row.metric, None)
+    return metric and of_torch(row, functools.partial(metric, data_range=1.0))
 
 
 def of_piq(row):
     """Calls piq without shrinking large images, its default, so that it computes the same number."""
     import piq
 
-    metric = functools.partial(piq.ssim, downsample=False) if row.metric == "ssim" else piq.multi_scale_ssim
-    return of_torch(row, metric)
+    metrics = {
+        "ssim": functools.partial(piq.ssim, downsample=False),
+        "ms_ssim": piq.multi_scale_ssim,
+        "iw_ssim": piq.information_weighted_ssim,
+    }
+    metric = metrics.get(row.metric)
+    return metric and of_torch(row, metric)
 
 
 def of_torchmetrics(row):
@@ -137,7 +147,10 @@ def of_torchmetrics(row):
     import torchmetrics.functional.image as functions
 
     name = "structural_similarity_index_measure"
-    metric = getattr(functions, name if row.metric == "ssim" else f"multiscale_{name}")
+    prefixes = {"ssim": "", "ms_ssim": "multiscale_"}
+    if row.metric not in prefixes:
+        return None
+    metric = getattr(functions, prefixes[row.metric] + name)
     return of_torch(row, functools.partial(metric, data_range=1.0))
 
 
@@ -188,6 +201,25 @@ def of_opencv_contrib(row):
     return of_images(row, lambda x, y: np.mean(quality.QualitySSIM_compute(x, y)[0][: row.shape[-1]]), scale=255)
 
 
+def of_ssimulacra2(row):
+    """Calls the package `ssimulacra2`, which reads pictures from files; its values differ from the authors' program."""
+    if (row.work, row.metric) != ("forward", "ssimulacra2"):
+        return None
+    import tempfile
+    from pathlib import Path
+
+    import ssimulacra2
+    from PIL import Image
+
+    folder = Path(tempfile.mkdtemp())
+    pairs = []
+    for i, pair in enumerate(zip(*arrays(row)[:2], strict=True)):
+        pairs.append([str(folder / f"{i}{name}.bmp") for name in "xy"])
+        for path, image in zip(pairs[-1], pair, strict=True):
+            Image.fromarray(np.uint8(255 * image + 0.5)).save(path)
+    return lambda: (np.mean([ssimulacra2.compute_ssimulacra2(*pair) for pair in pairs]),), lambda result: None
+
+
 PEERS = {  # by name: the function here, and the modules whose versions are printed
     "jaxssim": (of_jaxssim, ("jaxssim", "jax", "jaxlib", "numpy")),
     "tensorflow": (of_tensorflow, ("tensorflow", "numpy")),
@@ -200,5 +232,6 @@ PEERS = {  # by name: the function here, and the modules whose versions are prin
     "fast-ssim": (of_fast_ssim, ("fast_ssim", "numpy")),
     "opencv": (of_opencv, ("cv2", "numpy")),
     "opencv-contrib": (of_opencv_contrib, ("cv2", "cv2.quality")),
+    "ssimulacra2": (of_ssimulacra2, ("ssimulacra2", "numpy")),
 }
-CPU_ONLY = ("tensorflow", "scikit-image", "fast-ssim", "opencv", "opencv-contrib")
+CPU_ONLY = ("tensorflow", "scikit-image", "fast-ssim", "opencv", "opencv-contrib", "ssimulacra2")

@@ -32,6 +32,7 @@ WORKS = {
     "both": "value and both gradients",
     "jvp": "value and jvp",
 }
+METRICS = {"ssim": "SSIM", "ms_ssim": "MS-SSIM", "iw_ssim": "IW-SSIM", "ssimulacra2": "SSIMULACRA 2"}
 FILTERED = {"forward": 4, "gradient": 7, "both": 8, "jvp": 7}  # images that go through the window
 IMAGES_READ_OR_WRITTEN = {"forward": 2, "gradient": 3, "both": 4, "jvp": 3}  # images read or written
 
@@ -54,12 +55,14 @@ class Row:
 
     def __str__(self):
         """Returns the name in the tables."""
-        parts = ["MS-SSIM" if self.metric == "ms_ssim" else "SSIM", WORKS[self.work]]
+        parts = [METRICS[self.metric], WORKS[self.work]]
         if self.size != 11:
             parts.append(f"window of {self.size}, {f'sigma {self.sigma:g}' if self.sigma else 'uniform'}")
         return ", ".join([*parts, *([self.dtype] if self.dtype != "float32" else [])])
 
 
+PREFIXES = {"": "ssim", "ms_": "ms_ssim", "iw_": "iw_ssim", "ssimulacra2_": "ssimulacra2"}  # of works
+FEW = ("iw_ssim", "ssimulacra2")  # which one other library has; its limit counts the windows of MS-SSIM alone
 PHOTOS, SCREEN, PATCHES = (8, 256, 256, 3), (1, 1080, 1920, 3), (64, 64, 64, 3)
 HEADLINE = [Row(work, shape) for shape in (PHOTOS, SCREEN, PATCHES) for work in ("forward", "gradient")]
 HEADLINE += [Row("gradient", PHOTOS, "ms_ssim")]
@@ -76,6 +79,8 @@ ALSO += [
     )
     for work in ("forward", "gradient")
 ]
+KODAK = (1, 512, 768, 3)
+ALSO += [Row(work, KODAK, metric, also=True) for metric in ("ms_ssim", *FEW) for work in ("forward", "gradient")]
 BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # the libraries measured for the rows of `ALSO`
 NOTES = """In brackets: a library's time divided by jaxssim's, or jaxssim's time divided by the limit. All follow Wang's
 definition, except torchmetrics and opencv-contrib, which include windows over the edge, and the rows with a uniform
@@ -151,7 +156,7 @@ def measure_row(row, team, rounds, results):
         except measuring.WorkerError as error:
             results["failed"][f"{name}, {row}, {measuring.text_of(row.shape)}"] = str(error)
 
-    for name in (name for name in team if name in BESIDE or not row.also):
+    for name in (name for name in team if name in BESIDE or not row.also or row.metric in FEW):
         prepared = ask(name, "prepare", dataclasses.asdict(row))
         if prepared is not None:
             values[name], first[name] = prepared
@@ -166,7 +171,7 @@ def measure_row(row, team, rounds, results):
 def limit(row, limits):
     """Returns the shortest possible time of a row on this machine, and whether memory or arithmetic limits it."""
     values, taps = math.prod(row.shape), row.size if row.sigma else 1  # a running sum adds one value and subtracts one
-    scales = 4 / 3 if row.metric == "ms_ssim" else 1
+    scales = 1 if row.metric == "ssim" else 4 / 3
     traffic = IMAGES_READ_OR_WRITTEN[row.work] * values * np.dtype(row.dtype).itemsize / limits["bytes"]
     operations = FILTERED[row.work] * 2 * taps * 2 * scales * values  # along two axes; a tap multiplies and adds
     arithmetic = operations / limits["flops"]
@@ -264,8 +269,10 @@ def parse():
     """Parses the command line."""
     parser = workers.parser(__doc__)
     parser.add_argument("--all", action="store_true", help="more functions, windows, types and shapes")
-    works = [prefix + work for prefix in ("", "ms_") for work in WORKS]
-    parser.add_argument("--works", nargs="+", choices=works, help="replaces the works of the README; ms_ for MS-SSIM")
+    works = [prefix + work for prefix in PREFIXES for work in WORKS]
+    parser.add_argument(
+        "--works", nargs="+", choices=works, help="replaces the works of the README; ms_ for MS-SSIM, .."
+    )
     parser.add_argument("--shapes", nargs="+", help="replaces the shapes of the README; for example 8x256x256x3")
     parser.add_argument("--rounds", type=int, default=7)
     return parser.parse_args()
@@ -277,7 +284,11 @@ def choose_rows(options):
         return [*HEADLINE, *(ALSO if options.all else ())]
     shapes = [tuple(map(int, shape.split("x"))) for shape in options.shapes or ()] or (PHOTOS, SCREEN, PATCHES)
     works = [
-        ("ms_ssim" if "ms_" in w else "ssim", w.removeprefix("ms_")) for w in options.works or ("forward", "gradient")
+        (metric, work)
+        for chosen in options.works or ("forward", "gradient")
+        for prefix, metric in PREFIXES.items()
+        for work in WORKS
+        if chosen == prefix + work
     ]
     return [Row(work, shape, metric) for shape in shapes for metric, work in works]
 

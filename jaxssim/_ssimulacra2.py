@@ -106,9 +106,9 @@ def ssimulacra2(
             `data_range` is missing or not positive, or another argument is out of its range.
 
     Example:
-        >>> x = jax.random.uniform(jax.random.key(0), (64, 64, 3))
+        >>> x = jax.random.uniform(jax.random.key(0), (16, 16, 3))
         >>> print(f"{jaxssim.ssimulacra2(x, 0.9 * x, data_range=1.0):.1f}")
-        0.0
+        92.7
     """
     layout = Layout(2, channel_axis, crop_border)
     return _score(ssimulacra2_error(_prepare(x, y, data_range, layout), layout))
@@ -146,9 +146,9 @@ def ssimulacra2_loss(
             `data_range` is missing or not positive, or another argument is out of its range.
 
     Example:
-        >>> x = jax.random.uniform(jax.random.key(0), (64, 64, 3))
-        >>> jax.grad(lambda y: jaxssim.ssimulacra2_loss(x, y, data_range=1.0))(x**2).shape
-        (64, 64, 3)
+        >>> x = jax.random.uniform(jax.random.key(0), (16, 16, 3))
+        >>> print(f"{jaxssim.ssimulacra2_loss(x, 0.9 * x, data_range=1.0):.1f}")
+        0.6
     """
     layout = Layout(2, channel_axis, crop_border)
     return reduce_batch(ssimulacra2_error(_prepare(x, y, data_range, layout), layout), reduction)
@@ -204,12 +204,12 @@ def _norms(x: jax.Array, y: jax.Array) -> jax.Array:
     u, v = xla.materialize([jnp.pad(image, widths) for image in (x + y, x - y)])
     offset = jnp.zeros((*x.shape[:-3], 1, 1, 1), x.dtype)
     pair = SumDifference((u, v), None, (offset, offset))
-    means, fourth_powers = jnp.split(averaging.means_over_windows(_maps_and_powers, TAPS, pair)[..., 0], 2)
-    return jnp.concatenate([means, _fourth_root(fourth_powers) / UNIT])
+    means = jnp.stack(averaging.means_over_windows(_maps_and_powers, TAPS, pair))[..., 0]
+    return jnp.concatenate([means[:3], _fourth_root(means[3:]) / UNIT])
 
 
-def _maps_and_powers(pair: Any) -> jax.Array:
-    """Returns the maps of structure, ringing and blur, then their fourth powers, folded: (6, *batch, rows, columns)."""
+def _maps_and_powers(pair: Any) -> tuple[jax.Array, ...]:
+    """Returns the maps of structure, ringing and blur, then their fourth powers, folded: (*batch, rows, columns)."""
     statistics = window_statistics(pair, TAPS)
     mean_u, mean_v, var_u, var_v, *_ = statistics
     structure = formulas.one_minus_product(mean_v**2, (var_v, (var_u + var_v) / 2 + C2))
@@ -217,9 +217,14 @@ def _maps_and_powers(pair: Any) -> jax.Array:
     u, v = u - mean_u, v - mean_v
     a, b = absolute((u + v) / 2), absolute((u - v) / 2)
     edges = formulas.quotient(b - a, 1 + a)
-    # XLA would compute the maps again for their powers.
-    maps = xla.materialize(jnp.stack([structure, jnp.where(edges > 0, edges, 0), jnp.where(edges < 0, -edges, 0)]))
-    return jnp.concatenate([maps, (UNIT * maps) ** 4])
+    maps = structure, jnp.where(edges > 0, edges, 0), jnp.where(edges < 0, -edges, 0)
+    return *maps, *(_fourth_power(each) for each in maps)
+
+
+@xla.no_fuse
+def _fourth_power(values: jax.Array) -> jax.Array:
+    """Returns the fourth power of UNIT times the values, a loop of its own, so that XLA computes the values once."""
+    return (UNIT * values) ** 4
 
 
 def _fourth_root(power: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ platforms, and in derivatives of the gradient, the images are one tile.
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from jaxssim._core.tiling import Tiles
 from jaxssim.conventions import Convention, Taps
 
 WindowFunction = Callable[[Any], jax.Array]  # maps a pair to one value per window, channels folded into the last axis
+WindowFunctions = Callable[[Any], tuple[jax.Array, ...]]  # several values per window
 Gradients = tuple[jax.Array, ...]
 ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
 MIN_ROWS_PER_HALO = 8
@@ -63,8 +65,7 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 
     Each window has the weight of the pixel at its centre; where all weights are 0, the mean is 0.
     """
-    tiles = tiling.choose_tiles(pair, taps, min_rows=1)
-    return _tiled_on_cpu(tiles, _tiled_mean, _whole_mean, function, taps, pair)
+    return _means(lambda part: (function(part),), taps, pair)[0]
 
 
 @functools.partial(mean_over_windows.defjvp, symbolic_zeros=True)
@@ -72,8 +73,8 @@ def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[n
     """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
     (pair,), (tangent,) = primals, tangents
     if jvp.nonzero_tangents(tangent._replace(arrays=(), weight=None)):  # the data range, k1 or k2 has a tangent
-        whole_mean = functools.partial(_whole_mean, function, taps)
-        return jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent))
+        whole_mean = functools.partial(_whole_means, lambda part: (function(part),), taps)
+        return jax.tree.map(operator.itemgetter(0), jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent)))
     argnums = tuple(i for i, image in enumerate(tangent.arrays) if not isinstance(image, SymbolicZero))
     value, gradients = _value_and_gradients(function, taps, argnums, pair)
     products = [
@@ -100,23 +101,26 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def means_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
-    """Returns the means of a function that gives several values per window: (values, *batch, channels).
-
-    The values are the first axis of what `function` returns. The pair has no mask.
-    """
-    return mean_over_windows.fun(function, taps, pair)
+def means_over_windows(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
+    """Returns the means of several values per window, each (*batch, channels), of a pair without a mask."""
+    return _means(functions, taps, pair)
 
 
 @functools.partial(means_over_windows.defjvp, symbolic_zeros=True)
-def _means_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
+def _means_over_windows_jvp(functions, taps, primals, tangents):  # type: ignore[no-untyped-def]
     (pair,), (tangent,) = primals, tangents
 
-    def plain_mean(pair: Pair) -> jax.Array:  # its transpose is a constant, that of the precise mean pads and adds
-        return unfold(function(pair), pair.arrays[0].shape[-1]).mean(range(-1 - len(taps), -1))
+    def plain_means(pair: Pair) -> tuple[jax.Array, ...]:  # their transpose is constant, that of precise means pads
+        axes, channels = range(-1 - len(taps), -1), pair.arrays[0].shape[-1]
+        return tuple(unfold(values, channels).mean(axes) for values in functions(pair))
 
-    _, dmeans = jvp.jvp_along(plain_mean, pair, jvp.nonzero_tangents(tangent))
-    return means_over_windows(function, taps, pair), dmeans
+    _, dmeans = jvp.jvp_along(plain_means, pair, jvp.nonzero_tangents(tangent))
+    return means_over_windows(functions, taps, pair), dmeans
+
+
+def _means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
+    tiles = tiling.choose_tiles(pair, taps, min_rows=1)
+    return _tiled_on_cpu(tiles, _tiled_means, _whole_means, functions, taps, pair)
 
 
 def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
@@ -173,16 +177,11 @@ def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
     return fold(image[(..., *inside, slice(None))])
 
 
-def _like(values: jax.Array, weight: jax.Array) -> jax.Array:
-    """Returns the weights of windows with as many axes as the values, of which a window may have several."""
-    return jnp.expand_dims(weight, range(values.ndim - weight.ndim))
-
-
 def _tiled_on_cpu(
     tiles: Tiles,
     tiled: Callable[..., Any],
     whole: Callable[..., Any],
-    function: WindowFunction,
+    function: Callable[[Any], Any],
     taps: Taps,
     pair: Pair,
 ) -> Any:
@@ -192,28 +191,27 @@ def _tiled_on_cpu(
     return lax.platform_dependent(pair, cpu=functools.partial(tiled, function, taps, tiles), default=as_one_tile)
 
 
-def _whole_mean(function: WindowFunction, taps: Taps, pair: Pair) -> jax.Array:
-    values = function(pair)
-    weight = _like(values, window_weights(pair, taps))
-    return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps))
+def _whole_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
+    weight, channels = window_weights(pair, taps), pair.arrays[0].shape[-1]
+    return tuple(mean_of_values(values, weight, channels, len(taps)) for values in functions(pair))
 
 
-def _tiled_mean(function: WindowFunction, taps: Taps, tiles: Tiles, pair: Pair) -> jax.Array:
+def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pair) -> tuple[jax.Array, ...]:
     halo = len(taps[0]) - 1
     windows = pair.arrays[0].shape[-1 - len(taps)] - halo
     rows = -(-windows // tiles.bands)
     split = tiling.split_batch(pair, tiles.groups, taps)
 
-    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, ColumnMeans]:
+    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, tuple[ColumnMeans, ...]]:
         first = jnp.minimum(band * rows, windows - rows)
         tile = tiling.slice_tile(split, taps, group, first, rows + halo)
-        values = function(tile)
-        weight = _like(values, window_weights(tile, taps))
-        weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
-        return None, _column_means(values, weight, len(taps))
+        of_windows = functions(tile)
+        weight = window_weights(tile, taps)
+        weight = tiling.owned_weight(band, rows, first, weight, of_windows[0], -len(taps))
+        return None, tuple(_column_means(values, weight, len(taps)) for values in of_windows)
 
     _, columns = tiling.scan_tiles(tile_step, None, tiles)
-    return _mean_of_tiles(columns, tiles, pair.arrays[0].shape[-1], len(taps))
+    return tuple(_mean_of_tiles(each, tiles, pair.arrays[0].shape[-1], len(taps)) for each in columns)
 
 
 def _whole_gradients(

@@ -21,9 +21,13 @@ FUNCTIONS |= {f"sharded.{name}": getattr(jaxssim.sharded, name) for name in jaxs
 CLASSES = {name: value for name in jaxssim.__all__ if inspect.isclass(value := getattr(jaxssim, name))}
 CLASSES["Average"] = jaxssim.metrics.Average
 SECTION = re.compile(r"^(Args|Returns|Raises|Example|Examples):$")
+ORIGINAL_FIRST = ("iw_ssim", "iw_ssim_loss", "ssimulacra2", "ssimulacra2_loss")
 # Arguments that mean something else in these functions, so that their lines may differ.
 DIFFERENT = {
     *((name, "x") for name in ("cw_ssim", "cw_ssim_loss", "steerable_pyramid")),  # images only, no signals or volumes
+    *((name, each) for name in ORIGINAL_FIRST for each in ("x", "y", "channel_axis")),  # originals, in colour or grey
+    *((name, "data_range") for name in ORIGINAL_FIRST if name.startswith("ssimulacra2")),  # from black to white
+    *((name, "weights") for name in ORIGINAL_FIRST if name.startswith("iw_ssim")),  # divided by their sum
     *((name, "levels") for name in ("cw_ssim", "cw_ssim_loss")),  # what levels do to the value
     ("luma", "channel_axis"),
     ("luma", "data_range"),

@@ -160,7 +160,7 @@ def test_guard_and_k_reach_cw_ssim():
 class TestErrors:
     def test_unknown_metric(self):
         for metric in ("lpips", ["mse"], None):
-            with pytest.raises(ValueError, match=r"metric must be one of 'mse', .* 'cw_ssim' or a function, got"):
+            with pytest.raises(ValueError, match=r"metric must be one of 'mse', .* 'ssimulacra2' or a function, got"):
                 jaxssim.pairwise(images(), metric=metric, data_range=1.0)
 
     def test_shape_and_type(self):
