@@ -74,7 +74,9 @@ class RequestHandler(workers.RequestHandler):
 
     def kept(self, folder=None):
         """Returns lines of errors against values that other programs computed in double precision."""
-        return [*(against_matlab(Path(folder)) if folder else ()), *against_kept()]
+        folders = [Path(folder)] if folder else []
+        of_folder = (line for each in folders for lines in (against_matlab, against_programs) for line in lines(each))
+        return [*of_folder, *against_kept()]
 
 
 # Exact values.
@@ -112,6 +114,24 @@ def against_matlab(folder):
                 x, y = (read(folder / pair[name]).pixels[..., 0] for name in ("reference", "distorted"))
                 errors.append(abs(float(metric(x, y, channel_axis=None)) - pair[key]))
         yield line(f"MATLAB, {key}", errors)
+
+
+def against_programs(folder):
+    """Yields the errors of IW-SSIM against piq, and those of SSIMULACRA 2, in points of 100, against its program."""
+    import jaxssim
+    from jaxssim._pictures import read
+
+    for path, key, metric in (
+        (folder / "iw_ssim.json", "iw_ssim", functools.partial(jaxssim.iw_ssim, channel_axis=-1)),
+        (folder / "rgb" / "ssimulacra2.json", "ssimulacra2", functools.partial(jaxssim.ssimulacra2, channel_axis=-1)),
+    ):
+        errors = []
+        for pair in json.loads(path.read_text()) if path.exists() else []:
+            if pair[key] is not None:
+                images = (read(path.parent / pair[name]).pixels for name in ("reference", "distorted"))
+                errors.append(abs(float(metric(*images)) - pair[key]))
+        if errors:
+            yield line(f"{'piq' if key == 'iw_ssim' else 'its program'}, {key}", errors)
 
 
 def against_kept():
