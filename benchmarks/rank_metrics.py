@@ -3,7 +3,8 @@
     python benchmarks/rank_metrics.py FOLDER [--picture docs/which_metric.png]
 
 FOLDER holds colour pairs and `ssimulacra2.json`, as tests/core/reference/rgb does. CW-SSIM has three levels, MS-SSIM
-and IW-SSIM have three scales, since some pictures have 64 pixels a side. Identical pairs are left out. Prints each distortion's mean rank, 1 for the best, and Spearman's rank correlations.
+and IW-SSIM have three scales, since some pictures have 64 pixels a side. Identical pairs are left out. Prints each
+distortion's mean rank, 1 for the best, and Spearman's rank correlations.
 """
 
 import argparse
