@@ -20,6 +20,7 @@ from jaxssim._core import averaging, formulas, images, resampling, xla
 from jaxssim._core.images import CentredImage, SumDifference
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute
+from jaxssim._core.several import means_over_windows
 from jaxssim._core.statistics import window_statistics
 from jaxssim._inputs import Reduction, check_colours, check_data_range, check_images, reduce_batch
 from jaxssim._layout import (
@@ -204,7 +205,7 @@ def _norms(x: jax.Array, y: jax.Array) -> jax.Array:
     u, v = xla.materialize([jnp.pad(image, widths) for image in (x + y, x - y)])
     offset = jnp.zeros((*x.shape[:-3], 1, 1, 1), x.dtype)
     pair = SumDifference((u, v), None, (offset, offset))
-    means = jnp.stack(averaging.means_over_windows(_maps_and_powers, TAPS, pair))[..., 0]
+    means = jnp.stack(means_over_windows(_maps_and_powers, TAPS, pair))[..., 0]
     return jnp.concatenate([means[:3], _fourth_root(means[3:]) / UNIT])
 
 

@@ -4,6 +4,7 @@ Each module imports only modules below it and `jaxssim.conventions`. The way of 
 bottom of this list to the top, from `images` to `averaging`:
 
     tapes         sums over strips of images of any size, in arrays of one shape
+    several       means of several functions of a window at once
     averaging     means over all windows, and their gradients, tile by tile on CPU
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
@@ -21,6 +22,7 @@ Nine functions have a derivative rule of their own:
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
     formulas      one_minus_product, quotient
-    averaging     mean_over_windows, means_over_windows, _value_and_gradients
+    averaging     mean_over_windows, _value_and_gradients
+    several       means_over_windows
     jvp           whatever jit_with_own_jvp wraps
 """

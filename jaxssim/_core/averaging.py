@@ -65,7 +65,7 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 
     Each window has the weight of the pixel at its centre; where all weights are 0, the mean is 0.
     """
-    return _means(lambda part: (function(part),), taps, pair)[0]
+    return tiled_means(lambda part: (function(part),), taps, pair)[0]
 
 
 @functools.partial(mean_over_windows.defjvp, symbolic_zeros=True)
@@ -100,25 +100,8 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
     return jvp.jvp_along(whole, pair, jvp.nonzero_tangents(tangent))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def means_over_windows(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
-    """Returns the means of several values per window, each (*batch, channels), of a pair without a mask."""
-    return _means(functions, taps, pair)
-
-
-@functools.partial(means_over_windows.defjvp, symbolic_zeros=True)
-def _means_over_windows_jvp(functions, taps, primals, tangents):  # type: ignore[no-untyped-def]
-    (pair,), (tangent,) = primals, tangents
-
-    def plain_means(pair: Pair) -> tuple[jax.Array, ...]:  # their transpose is constant, that of precise means pads
-        axes, channels = range(-1 - len(taps), -1), pair.arrays[0].shape[-1]
-        return tuple(unfold(values, channels).mean(axes) for values in functions(pair))
-
-    _, dmeans = jvp.jvp_along(plain_means, pair, jvp.nonzero_tangents(tangent))
-    return means_over_windows(functions, taps, pair), dmeans
-
-
-def _means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
+def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
+    """Returns the means of several values per window, each (*batch, channels), without a derivative rule."""
     tiles = tiling.choose_tiles(pair, taps, min_rows=1)
     return _tiled_on_cpu(tiles, _tiled_means, _whole_means, functions, taps, pair)
 
