@@ -6,7 +6,6 @@ platforms, and in derivatives of the gradient, the images are one tile.
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -73,8 +72,11 @@ def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[n
     """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
     (pair,), (tangent,) = primals, tangents
     if jvp.nonzero_tangents(tangent._replace(arrays=(), weight=None)):  # the data range, k1 or k2 has a tangent
-        whole_mean = functools.partial(_whole_means, lambda part: (function(part),), taps)
-        return jax.tree.map(operator.itemgetter(0), jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent)))
+
+        def whole_mean(pair: Pair) -> jax.Array:
+            return _whole_means(lambda part: (function(part),), taps, pair)[0]
+
+        return jvp.jvp_along(whole_mean, pair, jvp.nonzero_tangents(tangent))
     argnums = tuple(i for i, image in enumerate(tangent.arrays) if not isinstance(image, SymbolicZero))
     value, gradients = _value_and_gradients(function, taps, argnums, pair)
     products = [
