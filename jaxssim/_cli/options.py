@@ -120,7 +120,7 @@ class Cluster:
     """Cluster a folder of pictures by their similarity, and score the clusters where the true labels are known."""
 
     folder: tyro.conf.Positional[Path | None] = None
-    """A folder of at least 3 pictures; by default six photographs of scikit-picture, each in seven variants."""
+    """A folder of at least 3 pictures; by default six photographs of scikit-image, each in seven variants."""
     labels: Path | None = None
     """A JSON file that maps each file name to the number of its true group."""
     metrics: tuple[Similarity, ...] = ("mse", "ssim", "ms-ssim", "cw-ssim")

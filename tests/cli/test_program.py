@@ -38,6 +38,12 @@ def test_the_page_names_options_that_exist(capsys, command):
         assert "--metrics " + " ".join(METRICS) in PAGE
 
 
+def test_the_limits_of_the_page_are_of_metrics_that_it_names():
+    (line,) = (line for line in PAGE.splitlines() if line.startswith("jaxssim compare") and "--fail-below" in line)
+    named = line.split("--metrics ")[1].split(" --")[0].split()
+    assert set(re.findall(r"([\w-]+)=", line)) <= set(named)
+
+
 def test_conventions_lists_every_name_with_its_definition(capsys):
     status, out, _ = run(capsys, "conventions")
     assert status == 0
