@@ -1,6 +1,7 @@
 """`jaxssim compare`: scores pairs of pictures, prints the worst ones, and writes the results to files."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
@@ -85,12 +86,27 @@ def find_pairs(options: Compare) -> Pairing:
         pairing = pair_rows(rows)
     else:
         raise SystemExit("pass REF and TEST, two files or two folders, or else --pairs FILE.csv")
+    if not pairing.pairs and rows:
+        raise SystemExit(f"{show_name(rows)} has no rows; pass a CSV with a row for each pair")
     if not pairing.pairs:
         rule = "two files are a pair where their paths within the two folders are equal but for the suffix"
         raise SystemExit(f"there are no pairs, but {len(pairing.alone)} pictures without a partner; {rule}")
     if options.mask is not None:
         pairing = pairing._replace(pairs=add_masks(pairing.pairs, options.mask))
+    check_outputs(options, pairing.pairs)
     return pairing
+
+
+def check_outputs(options: Compare, pairs: Sequence[PairFiles]) -> None:
+    """Exits where a result would be written over a file that is to be read."""
+    inputs = {os.path.realpath(path) for pair in pairs for path in pair[1:] if path and "\0" not in str(path)}
+    inputs |= {os.path.realpath(options.pairs)} if options.pairs else set()
+    outputs = {"--csv": [options.csv], "--json": [options.json], "--junit": [options.junit], "--html": [options.html]}
+    outputs["--maps"] = [options.maps / f"{pair.name}.png" for pair in pairs] if options.maps else []
+    for option, paths in outputs.items():
+        for path in filter(None, paths):
+            if os.path.realpath(path) in inputs:
+                raise SystemExit(f"{option} would overwrite {show_name(path)}, which is to be read; pass another path")
 
 
 def score_all(

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from errno import EINVAL
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -38,6 +39,9 @@ class CsvFile:
     def __init__(self, path: Path, metrics: Sequence[MetricInfo], results: Sequence[PairResult] = ()) -> None:
         """Replaces the file by one with the first rows."""
         self.metrics = metrics
+        path = Path(os.path.realpath(path)) if path.is_symlink() else path  # the link stays
+        if path.exists() and not path.is_file():  # /dev/null would become a file
+            raise OSError(EINVAL, "is not a regular file; pass another path", str(path))
         new = path.with_name(f"{path.name}.new")
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -77,7 +77,11 @@ def read_file(which: str, path: Path, data_range: float | None = None) -> Pictur
     try:
         return read(path, data_range=data_range)
     except Unreadable as error:
-        raise ValueError(f"{which}: {error.reason}") from error
+        reason = error.reason
+        if which != "mask":  # of which --data-range says nothing
+            reason = reason.replace("pass a data range:", "--data-range gives it:")
+            reason = reason.replace("pass the data range, its white", "--data-range gives its white")
+        raise ValueError(f"{which}: {reason}") from error
 
 
 def one_range(reference: Picture, test: Picture) -> tuple[np.ndarray, np.ndarray]:

@@ -20,9 +20,13 @@ def write_map(ssim_map: np.ndarray | None, name: str, folder: Path) -> None:
 
 
 def short(name: str) -> str:
-    """Returns the name of a pair, whose last part ends with a hash where escapes have made it too long for a file."""
-    above, slash, last = name.rpartition("/")
-    if len(last.encode()) <= LONGEST:
-        return name
-    start = last.encode()[: LONGEST - 17].decode(errors="ignore")
-    return f"{above}{slash}{start}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    """Returns the name of a pair, whose parts end with a hash where escapes have made them too long for a file."""
+    return "/".join(map(short_part, name.split("/")))
+
+
+def short_part(part: str) -> str:
+    """Returns the name of a file or a folder, which ends with a hash where it is too long."""
+    if len(part.encode()) <= LONGEST:
+        return part
+    start = part.encode()[: LONGEST - 17].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(part.encode()).hexdigest()[:16]}"

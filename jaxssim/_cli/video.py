@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -21,11 +22,15 @@ from jaxssim._cli.progress import tracked
 from jaxssim._cli.results import MetricInfo
 from jaxssim._cli.stopping import Stop, stoppable
 from jaxssim._cli.tables import format_value
+from jaxssim._pictures import show_name
 
 
 def main(options: Video) -> int:
     """Compares two videos, prints the mean and the worst frame of each plane; returns the exit status."""
     console = open_console()
+    for option, path in (("--csv", options.csv), ("--plot", options.plot)):
+        if path and os.path.realpath(path) in map(os.path.realpath, (options.reference, options.test)):
+            raise SystemExit(f"{option} would overwrite {show_name(path)}, which is to be read; pass another path")
     metrics = video_metrics(options.metrics)
     infos = [metric.info for metric in metrics]
     convention = find_convention(options.convention)

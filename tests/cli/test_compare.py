@@ -249,8 +249,8 @@ def test_the_map_of_a_convention_that_shrinks_is_as_large_as_the_picture(tmp_pat
     image = crop("astronaut", 390, 390)
     for path, picture in ((ref, image), (test, np.where(np.arange(390) < 195, image.swapaxes(1, 2), 0).swapaxes(1, 2))):
         Image.fromarray(picture.astype(np.uint8)).save(path)
-    run(capsys, "compare", ref, test, "--maps", tmp_path, "--convention", "wang-autodownsample")
-    drawn = np.asarray(Image.open(tmp_path / "ref.png"), float)
+    run(capsys, "compare", ref, test, "--maps", tmp_path / "maps", "--convention", "wang-autodownsample")
+    drawn = np.asarray(Image.open(tmp_path / "maps" / "ref.png"), float)
     height, width = drawn.shape[:2]
     assert (height, width) == (2 * 195 - 20, 2 * 195 - 20)
     bright = drawn[..., :3].sum(-1)

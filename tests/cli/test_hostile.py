@@ -84,7 +84,28 @@ def test_maps_of_names_that_escapes_make_too_long(folders, tmp_path, capsys):
         name = os.fsdecode(b"\xff" * 80 + byte)
         save(crop("coffee", 20, 24), *(folder / f"{name}.png" for folder in folders))
     assert run(capsys, "compare", *folders, "--maps", tmp_path / "maps")[0] == 0
-    assert len({path.name for path in (tmp_path / "maps").iterdir()}) == 2
+    long = os.fsdecode(b"\xff" * 80)
+    for folder in folders:
+        (folder / long).mkdir()
+        save(crop("coffee", 20, 24), folder / long / "a.png")
+    assert run(capsys, "compare", *folders, "--maps", tmp_path / "maps")[0] == 0
+    assert len(list((tmp_path / "maps").iterdir())) == 3
+    assert [path.name for path in (tmp_path / "maps").glob("*/*")] == ["a.png"]
+
+
+def test_csv_follows_a_link_and_replaces_no_pipe(folders, tmp_path, capsys):
+    save(crop("coffee", 20, 24), *(folder / "a.png" for folder in folders))
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to("scores.csv")
+    assert run(capsys, "compare", *folders, "--csv", link)[0] == 0
+    assert link.is_symlink()
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 2
+    os.mkfifo(pipe)
+    for path in (pipe, folders[0]):
+        status, _, err = run(capsys, "compare", *folders, "--csv", path)
+        assert (status, "is not a regular file" in err.replace("\n", " ")) == (2, True)
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob("*.new"))
 
 
 def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
@@ -117,6 +138,7 @@ def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
         "twelve": "test: its largest value",
         "values": "test: it holds NaN",
     }
+    assert errors["twelve"].endswith("; --data-range gives it: 4095 for 12 bits, 65535 for 16")
     assert errors.keys() == expected.keys()
     assert [name for name in expected if not errors[name].startswith(expected[name])] == []
     assert [pair["name"] for pair in content["pairs"] if pair["values"]] == ["good"]
@@ -165,6 +187,7 @@ def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
         (("a.png", "a.png", "--csv", "nowhere/scores.csv"), "nowhere/scores.csv.new: No such file or directory"),
         (("--pairs", "nowhere.csv"), "cannot read the pairs of nowhere.csv"),
         (("--pairs", "words.csv"), "line 2 of words.csv names no pair; pass a CSV with the columns reference and test"),
+        (("--pairs", "empty.csv"), "empty.csv has no rows"),
         (("--pairs", "twice.csv"), "twice.csv has 2 pairs of the name a"),
         (("--pairs", "outside.csv"), "outside.csv has the name ../a"),
     ],
@@ -174,6 +197,7 @@ def test_wrong_options_end_with_one_line(folders, tmp_path, capsys, monkeypatch,
     monkeypatch.setenv("COLUMNS", "300")
     save(crop("coffee", 20, 24), "a.png")
     for name, text in {
+        "empty": "reference,test\n",
         "words": "these\nare words\n",
         "twice": "reference,test,name\na.png,a.png,a\na.png,a.png,a\n",
         "outside": "reference,test,name\na.png,a.png,../a\n",
@@ -183,6 +207,25 @@ def test_wrong_options_end_with_one_line(folders, tmp_path, capsys, monkeypatch,
     assert (status, out) == (2, "")
     assert err.startswith(message)
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json", "--junit", "--html", "--maps", "--pairs"])
+def test_no_result_is_written_over_what_is_read(folders, tmp_path, capsys, option):
+    save(crop("coffee", 20, 24), *(folder / "a.png" for folder in folders))
+    before = (folders[1] / "a.png").read_bytes()
+    output = folders[1] if option == "--maps" else folders[1] / "a.png"
+    arguments = (*folders, option, output)
+    if option == "--pairs":
+        rows = tmp_path / "pairs.csv"
+        rows.write_text(f"reference,test\n{folders[0] / 'a.png'},{folders[1] / 'a.png'}\n")
+        arguments = ("--pairs", rows, "--csv", rows)
+    status, out, err = run(capsys, "compare", *arguments)
+    assert (status, out) == (2, "")
+    assert "would overwrite" in err
+    assert (folders[1] / "a.png").read_bytes() == before
+    status, _, err = run(capsys, "video", folders[0] / "a.png", folders[1] / "a.png", "--csv", folders[1] / "a.png")
+    assert (status, "would overwrite" in err) == (2, True)
+    assert (folders[1] / "a.png").read_bytes() == before
 
 
 def test_rows_of_a_csv_are_pairs_with_numbers_where_stems_are_equal(folders, tmp_path, capsys, monkeypatch):
@@ -208,3 +251,7 @@ def test_without_the_extra_the_command_says_what_to_install(capsys, monkeypatch)
     status, out, err = run(capsys, "compare", "a", "b")
     assert (status, out) == (2, "")
     assert err == 'the command jaxssim needs the package tyro; install it with: pip install "jaxssim[cli]"\n'
+    monkeypatch.delitem(sys.modules, "tyro")
+    monkeypatch.setitem(sys.modules, "av", None)
+    status, _, err = run(capsys, "video", "a", "b")
+    assert (status, "needs the package av; install" in err) == (2, True)
