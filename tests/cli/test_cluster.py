@@ -127,6 +127,7 @@ def test_cw_ssim_groups_the_default_photographs_better_than_mse(tmp_path, capsys
     assert len(json.loads((tmp_path / "output" / "mse_affinity.json").read_text())) == 42
 
 
+@pytest.mark.slow
 def test_scores_that_need_labels_are_left_out_without_labels(tmp_path, capsys, folder):
     cluster.main(Cluster(folder, metrics=("ssim",), clusters=2, size=(64, 64), output=tmp_path / "output"))
     table = table_rows(capsys.readouterr().out)

@@ -13,7 +13,7 @@ import peer_pairs
 import peer_values
 import pytest
 import reference
-from marks import slow
+from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import conventions
@@ -103,12 +103,12 @@ PEERS = [
     # Its log has six decimals.
     (conventions.FFMPEG, "ffmpeg", 8e-7),
 ]
-each_peer = pytest.mark.parametrize(
-    ("convention", "peer", "atol"), PEERS, ids=lambda value: value if isinstance(value, str) else ""
-)
+QUICK = [row for row in PEERS if row[1] in ("torchmetrics", "pytorch-msssim", "piqa, padding=True", "ffmpeg")]
+NAMES = [row[1] for row in PEERS]
+each_peer = pytest.mark.parametrize(("convention", "peer", "atol"), PEERS, ids=NAMES)
 
 
-@each_peer
+@pytest.mark.parametrize(("convention", "peer", "atol"), slow_except(QUICK, PEERS), ids=NAMES)
 def test_committed_values_for_two_shapes(convention, peer, atol):
     assert_agree(convention, committed()["values"][peer], atol, median=atol, shapes=frozenset({SMALL, LARGE}))
 
@@ -153,6 +153,7 @@ def test_values_equal_dm_pix():
     assert_agree(conventions.DM_PIX, expected, FLOAT64)
 
 
+@slow
 def test_values_equal_wangs_later_code():
     convention, shapes = conventions.WANG_AUTODOWNSAMPLE, frozenset({SMALL, LARGE})
     expected = by_name(lambda x, y: 1 - reference.one_minus_ssim(x, y, 255, convention), shapes)

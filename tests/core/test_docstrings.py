@@ -16,7 +16,7 @@ import jaxssim
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {name: value for name in jaxssim.__all__ if inspect.isfunction(value := getattr(jaxssim, name))}
-FAST = list(FUNCTIONS)
+FAST = [name for name in FUNCTIONS if not name.startswith(("iw_ssim", "ssimulacra2"))]
 FUNCTIONS |= {f"sharded.{name}": getattr(jaxssim.sharded, name) for name in jaxssim.sharded.__all__}
 CLASSES = {name: value for name in jaxssim.__all__ if inspect.isclass(value := getattr(jaxssim, name))}
 CLASSES["Average"] = jaxssim.metrics.Average

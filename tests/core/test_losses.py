@@ -26,6 +26,7 @@ def test_a_loss_is_one_minus_the_metric_of_each_image_or_the_mean_of_these(name)
     assert loss(X[0], Y[0], reduction="none", **options).shape == ()
 
 
+@slow
 def test_the_mixed_loss_of_each_image_is_that_of_the_image_alone():
     options = {"data_range": 1.0, "sigmas": (0.5, 1.0)}
     each = jaxssim.ms_ssim_l1_loss(X, Y, reduction="none", **options)

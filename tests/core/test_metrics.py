@@ -185,5 +185,5 @@ def test_a_metric_by_its_name_and_options_that_are_lists():
     update = jax.jit(lambda average, x, y: (average.update(x=x, y=y), average)[1])
     expected = jaxssim.ms_ssim(x, y, data_range=1.0, weights=(0.5, 0.5)).mean()
     np.testing.assert_allclose(update(average, x, y).compute(), expected, rtol=1e-6)
-    with pytest.raises(TypeError, match=r"or one of 'mse', .*'cw_ssim', got 'lpips'"):
+    with pytest.raises(TypeError, match=r"or one of 'mse', .*'ssimulacra2', got 'lpips'"):
         Average("lpips")

@@ -186,6 +186,7 @@ class TestErrors:
             jaxssim.pairwise(images(), metric="mse", data_range=1.0)
 
 
+@slow
 def test_options_of_ones_own_functions_and_channels_first():
     stack = images()
     first = np.moveaxis(stack, -1, -3)

@@ -68,7 +68,7 @@ def test_a_gradient_is_the_slope_of_the_definition(convention):
     np.testing.assert_allclose(slope, (high - low) / (2 * step), rtol=1e-4, atol=1e-8)
 
 
-@pytest.mark.parametrize("case", slow_except(["zero"], ["zero", "replicate", "stride, windows inside"]))
+@pytest.mark.parametrize("case", slow_except([], ["zero", "replicate", "stride, windows inside"]))
 def test_masks(case):
     convention = CASES[case]
     x, y = pair(2, 41, 38, 3)

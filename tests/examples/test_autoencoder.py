@@ -154,6 +154,7 @@ def test_the_block_dct_is_an_invertible_orthonormal_transform():
     np.testing.assert_allclose(coefficients[0, 1, 0, 0], lightness * scale[0], rtol=1e-5)
 
 
+@slow
 def test_the_bottleneck_has_one_value_for_every_32_of_a_patch():
     config = Config()
     model = Autoencoder(config, nnx.Rngs(0))

@@ -186,6 +186,7 @@ def test_a_residual_map_is_0_where_pictures_are_equal_and_largest_at_a_defect(re
     assert 52 <= column < 76
 
 
+@pytest.mark.slow
 def test_the_map_of_ms_ssim_follows_its_definition():
     """Two flat pictures differ in luminance at the coarsest scale alone; noise has half the contrast at all scales."""
     noise = np.random.default_rng(0).random((128, 128, 1), np.float32)

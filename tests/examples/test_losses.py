@@ -94,6 +94,7 @@ def test_structural_losses_are_one_minus_the_metrics(loss):
     np.testing.assert_allclose(value, expected[loss](), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_plateau_patience_counts_evaluations():
     """The update is halved after three test losses in a row that are not below the best; other steps do not count."""
     config = Config(schedule="plateau", plateau_patience=3, plateau_factor=0.5, learning_rate=1.0)
