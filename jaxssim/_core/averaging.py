@@ -34,6 +34,8 @@ MIN_TILES = 3
 """A gradient is cut into this many tiles where MIN_ROWS_PER_HALO allows it: in a single tile, the gradient of one image
 takes nine times the memory of the image.
 """
+SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES = 3, 4
+"""The same where devices share an image: each device holds fewer rows, and needs its share of the memory of one."""
 
 
 def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatial_ndim: int) -> jax.Array:
@@ -90,7 +92,9 @@ def _value_and_gradients(
     function: WindowFunction, taps: Taps, argnums: tuple[int, ...], pair: Pair
 ) -> tuple[jax.Array, Gradients]:
     """Returns the mean, and each channel's gradient with respect to the images `argnums`, in the statistics' type."""
-    tiles = tiling.choose_tiles(pair, taps, MIN_ROWS_PER_HALO * (len(taps[0]) - 1), MIN_TILES)
+    shared = SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES
+    per_halo, min_tiles = shared if pair.counting else (MIN_ROWS_PER_HALO, MIN_TILES)
+    tiles = tiling.choose_tiles(pair, taps, per_halo * (len(taps[0]) - 1), min_tiles)
     tiled, whole = (functools.partial(gradients, argnums) for gradients in (_tiled_gradients, _whole_gradients))
     return _tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
 
