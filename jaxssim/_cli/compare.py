@@ -32,11 +32,11 @@ Writer = Callable[[Scored], None]
 def main(options: Compare) -> int:
     """Compares, prints and writes; returns the exit status."""
     console = open_console(stderr=options.json == STANDARD_OUTPUT)
-    scoring = make_scoring(options)
     limits = [
-        *parse_limits("--fail-below", options.fail_below, scoring.infos),
-        *parse_limits("--fail-above", options.fail_above, scoring.infos),
+        *parse_limits("--fail-below", options.fail_below),
+        *parse_limits("--fail-above", options.fail_above),
     ]
+    scoring = make_scoring(options, limits)
     pairing = find_pairs(options)
     for path in (options.json, options.junit):
         if path and path != STANDARD_OUTPUT:
@@ -52,9 +52,9 @@ def main(options: Compare) -> int:
     return exit_status(results, limits, complete=not (pairing.alone or pairing.closed))
 
 
-def make_scoring(options: Compare) -> Scoring:
-    """Returns what to compute; exits where options do not go together."""
-    metrics = find_metrics(options.metrics)
+def make_scoring(options: Compare, limits: Sequence[Limit]) -> Scoring:
+    """Returns what to compute, also for the limits; exits where options do not go together."""
+    metrics = find_metrics((*options.metrics, *(limit.metric for limit in limits)))
     job = (options.coordinator, options.processes, options.process)
     if options.crop_border < 0:
         raise SystemExit(f"--crop-border must be at least 0, got {options.crop_border}")
@@ -70,8 +70,9 @@ def make_scoring(options: Compare) -> Scoring:
         raise SystemExit("--distributed keeps what each process scores beside the file of --csv; pass --csv too")
     if not options.distributed and job != (None, None, None):
         raise SystemExit("--coordinator, --processes and --process need --distributed; pass --distributed too")
-    if options.mask and (unmasked := [metric.info.name for metric in metrics if metric.function]):
-        raise SystemExit(f"{', '.join(unmasked)} takes no mask; leave it out of --metrics, or leave out --mask")
+    if options.mask and (unmasked := [metric.info.name for metric in metrics if not metric.masked]):
+        names = " and ".join(unmasked)
+        raise SystemExit(f"there is no {names} with a mask; leave {names} out, or --mask")
     preparation = Preparation(options.data_range, options.luma, options.resize, options.filter)
     mapped = options.maps is not None or options.html is not None
     return Scoring(metrics, find_convention(options.convention), options.crop_border, mapped, preparation)

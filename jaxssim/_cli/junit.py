@@ -18,7 +18,7 @@ def write_junit(results: Sequence[PairResult], limits: Sequence[Limit], alone: S
         case = ElementTree.SubElement(suite, "testcase", classname="jaxssim.compare", name=result.name)
         broken = [text for limit in limits if (text := limit.broken_by(result))]
         if result.error:
-            ElementTree.SubElement(case, "error", message=result.error)
+            ElementTree.SubElement(case, "error", message="; ".join([*broken, result.error])).text = values
             errors += 1
         elif broken:
             ElementTree.SubElement(case, "failure", message="; ".join(broken)).text = values

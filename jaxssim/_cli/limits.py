@@ -1,9 +1,11 @@
 """The limits of `--fail-below` and `--fail-above`, and the exit status that follows from them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from jaxssim._cli.results import MetricInfo, PairResult
+from jaxssim._cli.metrics import METRICS
+from jaxssim._cli.results import PairResult
 
 BEYOND, NOT_SCORED = 1, 2
 
@@ -22,8 +24,8 @@ class Limit(NamedTuple):
     is_least: bool
 
     def broken_by(self, result: PairResult) -> str:
-        """Returns how a pair breaks this limit, in words; "" where the pair keeps it or was not scored."""
-        if not result.values:
+        """Returns how a pair breaks this limit, in words; "" where the pair keeps it or has no such value."""
+        if self.metric not in result.values:
             return ""
         value = result.values[self.metric]
         if value >= self.bound if self.is_least else value <= self.bound:  # no NaN keeps a limit
@@ -31,18 +33,20 @@ class Limit(NamedTuple):
         return f"{self.metric} {value:.6g} is {'below' if self.is_least else 'above'} {self.bound:g}"
 
 
-def parse_limits(option: str, words: Sequence[str], metrics: Iterable[MetricInfo]) -> list[Limit]:
+def parse_limits(option: str, words: Sequence[str]) -> list[Limit]:
     """Returns the limits of an option's words, for example "ssim=0.98"; exits where a word is not one."""
-    names = [metric.name for metric in metrics]
     limits = []
     for word in words:
-        name, _, bound = word.partition("=")
+        name, _, text = word.partition("=")
         try:
-            limits.append(Limit(name, float(bound), option == "--fail-below"))
+            bound = float(text)
         except ValueError:
-            raise SystemExit(f"{option} takes METRIC=NUMBER, for example {names[0]}=0.9, got {word!r}") from None
-        if name not in names:
-            raise SystemExit(f"{option} names {name!r}, which is not among --metrics {' '.join(names)}")
+            bound = math.nan
+        if math.isnan(bound):
+            raise SystemExit(f"{option} takes METRIC=NUMBER, for example {next(iter(METRICS))}=0.9, got {word!r}")
+        if name not in METRICS:
+            raise SystemExit(f"{option} names {name!r}; pass some of {', '.join(METRICS)}")
+        limits.append(Limit(name, bound, option == "--fail-below"))
     return limits
 
 

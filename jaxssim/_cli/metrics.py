@@ -13,23 +13,27 @@ class Metric(NamedTuple):
     Args:
         info: how the metric is shown.
         evaluated: its name in `jaxssim.Evaluator`; "" where a function computes it.
-        function: computes it from x, y and `data_range`; it compiles for each new size, and takes no mask.
+        function: computes it from x, y, `data_range` and perhaps `mask`; it compiles for each new size.
+        masked: whether it takes a mask.
     """
 
     info: MetricInfo
     evaluated: str = ""
     function: Callable[..., Any] | None = None
+    masked: bool = True
 
 
-def cw_ssim(x: Any, y: Any, *, data_range: float) -> Any:
+def cw_ssim(x: Any, y: Any, *, data_range: float, mask: Any = None) -> Any:
     """Computes CW-SSIM, which does not depend on the data range."""
-    return jaxssim.cw_ssim(x, y)
+    return jaxssim.cw_ssim(x, y, mask=mask)
 
 
 ALL = (
     Metric(MetricInfo("ssim", "SSIM", True), "ssim"),
     Metric(MetricInfo("ms-ssim", "MS-SSIM", True), "ms_ssim"),
     Metric(MetricInfo("cw-ssim", "CW-SSIM", True), function=cw_ssim),
+    Metric(MetricInfo("iw-ssim", "IW-SSIM", True), function=jaxssim.iw_ssim, masked=False),
+    Metric(MetricInfo("ssimulacra2", "SSIMULACRA 2", True), function=jaxssim.ssimulacra2, masked=False),
     Metric(MetricInfo("psnr", "PSNR", True, "dB"), "psnr"),
     Metric(MetricInfo("mse", "MSE", False), "mse"),
     Metric(MetricInfo("mae", "MAE", False), "mae"),
@@ -37,6 +41,8 @@ ALL = (
 METRICS = {metric.info.name: metric for metric in ALL}
 COMPILED = [name for name, metric in METRICS.items() if metric.function]
 """The names of the metrics that compile for each size."""
+UNMASKED = [name for name, metric in METRICS.items() if not metric.masked]
+"""The names of the metrics that take no mask."""
 
 
 def find_metrics(names: tuple[str, ...]) -> list[Metric]:

@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxssim._cli.loading import Filter, Which
-from jaxssim._cli.metrics import COMPILED, METRICS
+from jaxssim._cli.metrics import COMPILED, METRICS, UNMASKED
 
 Similarity = Literal["mse", "ssim", "ms-ssim", "cw-ssim"]
 VideoFilter = Literal["point", "area", "bilinear", "bicubic", "lanczos"]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 METRICS_HELP = (
-    f"Some of: {', '.join(METRICS)}. The first one orders the table. Without a mask, and compiled for each new size of "
-    f"pictures, which takes seconds: {', '.join(COMPILED)}."
+    f"Some of: {', '.join(METRICS)}. The first one orders the table. Compiled for each new size of pictures, which "
+    f"takes seconds: {', '.join(COMPILED)}. Without a mask: {', '.join(UNMASKED)}. ssimulacra2 is 100 for "
+    "equal pictures."
 )
 Limits = Annotated[tuple[str, ...], tyro.conf.arg(metavar="METRIC=NUMBER ...")]
 
@@ -65,7 +66,8 @@ class Compare:
     html: Annotated[Path | None, tyro.conf.arg(metavar="FILE.html|FOLDER")] = None
     """Write a report with pictures, to open in a browser: one file, or a folder where pictures are many or large."""
     fail_below: Limits = ()
-    """Limits such as ssim=0.98 psnr=30: a lower value gives exit status 1."""
+    """Limits such as ssim=0.98 psnr=30: a lower value gives exit status 1. A metric that --metrics does not name is
+    computed too."""
     fail_above: Limits = ()
     """Limits such as mse=20: a higher value gives exit status 1."""
     junit: File = None

@@ -24,15 +24,15 @@ class MetricInfo(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PairResult:
-    """The scores of a pair of pictures, or why there are none.
+    """The scores of a pair of pictures, or why some or all are missing.
 
     Args:
         name: the relative path without suffix, or the name that `--pairs` gives: unique, one line of printable text.
         reference: the file of the reference.
         test: the file that is compared with the reference.
-        size: the width and height in pixels of what was scored; None where the pair has an error.
-        values: the value of each metric by its name; empty where the pair has an error.
-        error: why the pair was not scored; "" where it was.
+        size: the width and height in pixels of what was scored; None where nothing was.
+        values: the value of each metric by its name, but for those that could not be computed.
+        error: why values are missing; "" where all are there.
     """
 
     name: str

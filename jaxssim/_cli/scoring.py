@@ -3,8 +3,9 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,9 +44,14 @@ class Scoring:
         """How the metrics are shown."""
         return [metric.info for metric in self.metrics]
 
-    def evaluator(self, white: float) -> Evaluator:
+    @property
+    def evaluated(self) -> dict[str, str]:
+        """What `Evaluator` computes, and its name in messages."""
+        names = {metric.evaluated: metric.info.name for metric in self.metrics if metric.evaluated}
+        return names | ({MAP: "map"} if self.mapped else {})
+
+    def evaluator(self, white: float, names: Sequence[str]) -> Evaluator:
         """Returns what scores pictures of this white, by one program for all ranges and sizes."""
-        names = [metric.evaluated for metric in self.metrics if metric.evaluated] + [MAP] * self.mapped
         return Evaluator(
             names or "mse", data_range=white, convention=self.convention, crop_border=self.crop_border, channel_axis=-1
         )
@@ -72,61 +78,99 @@ class Scored(NamedTuple):
     ssim_map: np.ndarray | None = None
 
 
+class Ready(NamedTuple):
+    """A pair that was read.
+
+    Args:
+        loaded: its pictures.
+        fitting: what `Evaluator` can compute of it.
+        problems: why it cannot compute the rest, by the names of the metrics.
+    """
+
+    loaded: Loaded
+    fitting: tuple[str, ...]
+    problems: Mapping[str, str]
+
+
 def score_pairs(pairs: Iterable[PairFiles], scoring: Scoring, stopped: Callable[[], bool]) -> Iterator[Scored]:
     """Yields each pair in order; reads no further pair once `stopped` returns True.
 
-    An evaluator has one data range. So the pairs are scored in runs of equal range.
+    An evaluator has one data range and one list of metrics. So the pairs are scored in runs of equal range, to which
+    the same metrics fit.
     """
-    waiting: collections.deque[Loaded | PairResult] = collections.deque()
+    waiting: collections.deque[Ready | PairResult] = collections.deque()
 
-    def readable() -> Iterator[Loaded]:  # the thread of the evaluator advances it
+    def readable() -> Iterator[Ready]:  # the thread of the evaluator advances it
         for files in itertools.takewhile(lambda _: not stopped(), pairs):
             try:
                 loaded = load(files, scoring.preparation)
-                scoring.evaluator(loaded.white).check(loaded.x, loaded.y, mask=loaded.mask)
             except ValueError as error:
-                waiting.append(failed(files, error))
+                waiting.append(PairResult(files.name, files.reference, files.test, None, {}, reason(error)))
                 continue
-            waiting.append(loaded)
-            yield loaded
+            ready = check(loaded, scoring)
+            waiting.append(ready)
+            yield ready
 
     def errors() -> Iterator[Scored]:
         while waiting and isinstance(waiting[0], PairResult):
             yield Scored(waiting.popleft())  # type: ignore[arg-type]
 
-    for white, run in itertools.groupby(readable(), lambda loaded: loaded.white):
-        for values in scoring.evaluator(white).stream((loaded.x, loaded.y, loaded.mask) for loaded in run):
+    for (white, names), run in itertools.groupby(readable(), lambda ready: (ready.loaded.white, ready.fitting)):
+        stream = ((ready.loaded.x, ready.loaded.y, ready.loaded.mask) for ready in run)
+        scored = scoring.evaluator(white, names).stream(stream) if names else ({} for _ in stream)
+        for values in scored:
             yield from errors()
             yield complete(waiting.popleft(), values, scoring)  # type: ignore[arg-type]
     yield from errors()
 
 
-def failed(files: PairFiles, error: Exception) -> PairResult:
-    """Returns the result of a pair that cannot be scored; what the functions of jaxssim advise does not help here."""
-    reason = show_text(str(error).split("; pass ")[0], "utf-8")
-    return PairResult(files.name, files.reference, files.test, None, {}, reason)
+def check(loaded: Loaded, scoring: Scoring) -> Ready:
+    """Finds out which metrics `Evaluator` can compute of a pair."""
+    fitting, problems = [], {}
+    for name, shown in scoring.evaluated.items():
+        try:
+            scoring.evaluator(loaded.white, (name,)).check(loaded.x, loaded.y, mask=loaded.mask)
+            fitting.append(name)
+        except ValueError as error:
+            problems[shown] = reason(error)
+    return Ready(loaded, tuple(fitting), problems)
 
 
-def complete(loaded: Loaded, values: dict[str, np.ndarray], scoring: Scoring) -> Scored:
+def reason(error: Exception) -> str:
+    """Returns an error of jaxssim in words of the command: what the functions advise does not help here."""
+    text = str(error).split("; pass ")[0]
+    return show_text(re.sub(r"x and y have spatial shape \((\d+), (\d+)\)", r"the pictures are \2x\1", text), "utf-8")
+
+
+def complete(ready: Ready, values: Mapping[str, np.ndarray], scoring: Scoring) -> Scored:
     """Returns the result of a pair, for which the functions of the other metrics are called now."""
+    loaded, problems, scores = ready.loaded, dict(ready.problems), {}
+    for metric in scoring.metrics:
+        try:
+            if metric.function:
+                scores[metric.info.name] = value_of(metric.function, loaded, scoring.crop_border)
+            elif metric.evaluated in values:
+                scores[metric.info.name] = float(values[metric.evaluated])
+        except ValueError as error:
+            problems[metric.info.name] = reason(error)
+    height, width = loaded.x.shape[:2]
     files = loaded.files
-    try:
-        scores = {metric.info.name: value_of(metric, loaded, values, scoring) for metric in scoring.metrics}
-    except ValueError as error:
-        return Scored(failed(files, error))
-    height, width = loaded.x.shape[:2]
-    result = PairResult(files.name, files.reference, files.test, (width, height), scores)
-    return Scored(result, loaded, scoring.full_size(values[MAP].mean(-1), height, width) if scoring.mapped else None)
+    size = (width, height) if scores else None
+    result = PairResult(files.name, files.reference, files.test, size, scores, in_words(problems))
+    return Scored(result, loaded, scoring.full_size(values[MAP].mean(-1), height, width) if MAP in values else None)
 
 
-def value_of(metric: Metric, loaded: Loaded, values: dict[str, np.ndarray], scoring: Scoring) -> float:
-    """Returns the value of a metric."""
-    if metric.function is None:
-        return float(values[metric.evaluated])
-    border = scoring.crop_border
+def value_of(function: Callable[..., Any], loaded: Loaded, border: int) -> float:
+    """Returns the value of a metric that a function computes."""
     height, width = loaded.x.shape[:2]
-    x, y = (image[border : height - border, border : width - border] for image in (loaded.x, loaded.y))
-    try:
-        return float(metric.function(x, y, data_range=loaded.white))
-    except ValueError as error:
-        raise ValueError(f"{metric.info.name}: {error}") from error
+    inside = slice(border, height - border), slice(border, width - border)
+    mask = {} if loaded.mask is None else {"mask": loaded.mask[inside]}
+    return float(function(loaded.x[inside], loaded.y[inside], data_range=loaded.white, **mask))
+
+
+def in_words(problems: Mapping[str, str]) -> str:
+    """Returns the problems of a pair in one line, those of several metrics once."""
+    names: dict[str, list[str]] = {}
+    for name, problem in problems.items():
+        names.setdefault(problem, []).append(name)
+    return "; ".join(f"{', '.join(each)}: {problem}" for problem, each in names.items())

@@ -28,12 +28,12 @@ def print_results(results: Sequence[PairResult], metrics: Sequence[MetricInfo], 
     if len(pairs) > 1:
         table = new_table(f"{len(pairs)} pairs", metrics)
         summary = summarize(results, metrics)
-        for row in summary[metrics[0].name]:
+        for row in next(iter(summary.values())):
             table.add_row(row, *cells({name: values[row] for name, values in summary.items()}, metrics))
         show_table(console, table)
     errors = [result for result in results if result.error]
     if errors:
-        say(console, f"{len(errors)} not scored:", style="red")
+        say(console, f"{len(errors)} with an error:", style="red")
         say_some(console, [f"{result.name}: {result.error}" for result in errors], rows, "red")
 
 
@@ -62,8 +62,8 @@ def new_table(first: str, metrics: Sequence[MetricInfo]) -> Table:
 
 
 def cells(values: Mapping[str, float], metrics: Sequence[MetricInfo]) -> list[str]:
-    """Returns the values of the metrics as text."""
-    return [format_value(values[metric.name]) for metric in metrics]
+    """Returns the values of the metrics as text, a dash where there is none."""
+    return [format_value(values[metric.name]) if metric.name in values else "-" for metric in metrics]
 
 
 def format_value(value: float) -> str:

@@ -94,6 +94,37 @@ def test_the_table_has_the_worst_pair_first_and_limits_give_the_exit_status(fold
     assert run(capsys, "compare", *folders, "--rows", "1")[1].count(by_ssim[2]) == 0
 
 
+def test_the_metric_of_a_limit_is_computed_too(folders, capsys):
+    expected = {name: truth(*pair)["mae"] for name, pair in read_pairs(*folders).items()}
+    content = scores(
+        capsys, *folders, "--metrics", "mse", "--fail-above", f"mae={max(expected.values()) - 1e-3}", status=1
+    )
+    for pair in content["pairs"]:
+        assert pair["values"].keys() == {"mse", "mae"}
+        assert pair["values"]["mae"] == pytest.approx(expected[pair["name"]], rel=1e-6)
+
+
+def test_a_metric_that_does_not_fit_leaves_the_values_of_the_others(tmp_path, capsys):
+    """MS-SSIM needs larger pictures; the limit of another metric still counts."""
+    ref, test = write_folders(tmp_path)
+    table = tmp_path / "scores.csv"
+    arguments = (ref, test, "--metrics", "ms-ssim", "psnr", "--csv", table)
+    expected = {name: truth(*pair)["psnr"] for name, pair in read_pairs(ref, test).items()}
+    content = scores(capsys, *arguments, "--fail-below", "psnr=99", status=1)
+    for pair in content["pairs"]:
+        assert pair["values"] == {"psnr": pytest.approx(expected[pair["name"]], rel=1e-6)}
+        size = f"{pair['width']}x{pair['height']}"
+        assert pair["error"].startswith(f"ms-ssim: the pictures are {size}, but 5 scales need at least"), pair["error"]
+    assert content["summary"].keys() == {"psnr"}
+    with table.open(newline="") as file:
+        assert [(row["ms-ssim"], float(row["psnr"])) for row in csv.DictReader(file)] == [
+            ("", pair["values"]["psnr"]) for pair in content["pairs"]
+        ]
+    status, out, _ = run(capsys, "compare", *arguments)
+    assert status == 2
+    assert f"{expected['coffee']:#.6g}" in out
+
+
 @slow
 def test_fail_above_and_orders_of_metrics_of_which_less_is_better(folders, capsys):
     expected = {name: truth(*pair)["mse"] for name, pair in read_pairs(*folders).items()}
@@ -110,13 +141,45 @@ def test_fail_above_and_orders_of_metrics_of_which_less_is_better(folders, capsy
 @slow
 def test_ms_ssim_and_cw_ssim(tmp_path, capsys):
     folders = write_folders(tmp_path, 170, 180)
-    content = scores(capsys, *folders, "--metrics", "ms-ssim", "cw-ssim", "--crop-border", "2")
+    for folder in folders:  # too small for MS-SSIM, between two that are not
+        Image.fromarray(crop("coffee", 168, 180)).save(folder / "between.png")
+    content = scores(capsys, *folders, "--metrics", "ms-ssim", "cw-ssim", "--crop-border", "2", status=2)
+    between = content["pairs"].pop(1)
+    assert (between["name"], between["values"]) == ("between", {"cw-ssim": 1})
+    assert between["error"].startswith("ms-ssim: the pictures are 176x164, but 5 scales need")
     for pair in content["pairs"]:
+        assert pair["error"] == ""
         x, y = (image[2:-2, 2:-2] for image in read_pairs(*folders)[pair["name"]])
         ms_ssim = 1 - reference.one_minus_ms_ssim(x, y, 255, jaxssim.MS_SSIM_WEIGHTS)
         assert pair["values"]["ms-ssim"] == pytest.approx(float(ms_ssim), abs=2e-7)
         cw_ssim = float(jaxssim.cw_ssim(x.astype(np.uint8), y.astype(np.uint8)))  # the function has tests of its own
         assert pair["values"]["cw-ssim"] == pytest.approx(cw_ssim, abs=1e-6)
+
+
+@slow
+def test_metrics_that_compile_for_each_size(tmp_path, capsys):
+    """The functions have tests of their own; here, which picture is the reference, border, mask and colours."""
+    for which in ("ref", "test"):
+        (tmp_path / which).mkdir()
+        Image.fromarray(crop("coffee", 170, 180)).save(tmp_path / which / f"rgb.{'png' if which == 'ref' else 'jpg'}")
+        grey = Image.fromarray(crop("coffee", 170, 180)).convert("L")
+        grey.save(tmp_path / which / f"grey.{'png' if which == 'ref' else 'jpg'}", quality=30)
+    mask = np.zeros((170, 180), np.uint8)
+    mask[:, :60] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    folders, border = (tmp_path / "ref", tmp_path / "test"), ("--crop-border", "2")
+    plain = scores(capsys, *folders, "--metrics", "iw-ssim", "ssimulacra2", *border)
+    masked = scores(capsys, *folders, "--metrics", "cw-ssim", "ssim", *border, "--mask", tmp_path / "mask.png")
+    for pair, other in zip(plain["pairs"], masked["pairs"], strict=True):
+        x, y = (
+            np.asarray(Image.open(pair[which]))[2:-2, 2:-2].reshape(166, 176, -1) for which in ("reference", "test")
+        )
+        for name, function in (("iw-ssim", jaxssim.iw_ssim), ("ssimulacra2", jaxssim.ssimulacra2)):
+            assert pair["values"][name] == pytest.approx(float(function(x, y)), rel=1e-6)
+            assert pair["values"][name] != pytest.approx(float(function(y, x)), rel=1e-6)
+        expected = float(jaxssim.cw_ssim(x, y, mask=mask[2:-2, 2:-2] / np.float32(255)))
+        assert other["values"]["cw-ssim"] == pytest.approx(expected, abs=1e-6)
+        assert other["values"]["cw-ssim"] != pytest.approx(float(jaxssim.cw_ssim(x, y)), abs=1e-6)
 
 
 @slow

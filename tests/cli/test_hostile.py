@@ -134,14 +134,17 @@ def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
         "pipe": "test: not a regular file",
         "raw": "test: .cr2 is not read",
         "sizes": "the reference is 24x20, the test 24x16",
-        "small": "x and y have spatial shape (8, 24), smaller than the window of 11x11 pixels",
+        "small": "ssim: the pictures are 24x8, smaller than the window of 11x11 pixels",
         "twelve": "test: its largest value",
         "values": "test: it holds NaN",
     }
     assert errors["twelve"].endswith("; --data-range gives it: 4095 for 12 bits, 65535 for 16")
     assert errors.keys() == expected.keys()
     assert [name for name in expected if not errors[name].startswith(expected[name])] == []
-    assert [pair["name"] for pair in content["pairs"] if pair["values"]] == ["good"]
+    assert {pair["name"]: [*pair["values"]] for pair in content["pairs"] if pair["values"]} == {
+        "good": ["ssim", "psnr"],
+        "small": ["psnr"],
+    }
     assert content["without_partner"] == [str(ref / "folder.png")]
 
 
@@ -182,8 +185,9 @@ def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
         (("a.png", "a.png", "--distributed"), "--distributed keeps what each process scores beside the file of --csv"),
         (("a.png", "a.png", "--processes", "2"), "--coordinator, --processes and --process need --distributed"),
         (("a.png", "a.png", "--fail-below", "ssim"), "--fail-below takes METRIC=NUMBER, for example ssim=0.9, got"),
-        (("a.png", "a.png", "--fail-above", "mse=3"), "--fail-above names 'mse', which is not among --metrics"),
-        (("a.png", "a.png", "--metrics", "cw-ssim", "--mask", "a.png"), "cw-ssim takes no mask"),
+        (("a.png", "a.png", "--fail-below", "ssim=nan"), "--fail-below takes METRIC=NUMBER, for example ssim=0.9, got"),
+        (("a.png", "a.png", "--fail-above", "vmaf=3"), "--fail-above names 'vmaf'; pass some of ssim, ms-ssim, "),
+        (("a.png", "a.png", "--metrics", "iw-ssim", "--mask", "a.png"), "there is no iw-ssim with a mask"),
         (("a.png", "a.png", "--csv", "nowhere/scores.csv"), "nowhere/scores.csv.new: No such file or directory"),
         (("--pairs", "nowhere.csv"), "cannot read the pairs of nowhere.csv"),
         (("--pairs", "words.csv"), "line 2 of words.csv names no pair; pass a CSV with the columns reference and test"),

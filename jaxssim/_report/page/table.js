@@ -33,9 +33,11 @@ function makeRow(pair) {
   const pictures = (pair.thumbnails ?? []).map((name, index) =>
     image(name, { alt: "", loading: "lazy", className: index === 2 ? "map" : "", ...fitted(pair.shown, 64) }),
   );
-  const name = cell("Name", { className: "name" }, element("a", { href: address(pair) }, pair.name));
+  const partial = pair.error && pair.values.some((value) => !Number.isNaN(value)); // some metrics have no value
+  const error = partial ? [element("p", { className: "error" }, pair.error)] : [];
+  const name = cell("Name", { className: "name" }, element("a", { href: address(pair) }, pair.name), ...error);
   const size = cell("Size", { className: "number" }, pair.size ? pair.size.join(" × ") : "–");
-  const values = pair.error
+  const values = pair.error && !partial
     ? [cell("Error", { className: "error", colSpan: metricColumns.length || 1 }, pair.error)]
     : metricColumns.map((column) => {
         const value = column.value(pair);

@@ -38,9 +38,10 @@ function show(pair) {
 }
 
 function listValues(pair) {
-  if (pair.error) return []; // stands in the place of the pictures
+  if (pair.error && !pair.thumbnails) return []; // stands in the place of the pictures
   const values = metricColumns.map((column) => [column.label, `${column.write(column.value(pair))} ${column.unit}`]);
-  return [["Size", pair.size?.join(" × ") ?? "–"], ...values].map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+  const error = pair.error ? [["Error", pair.error]] : [];
+  return [["Size", pair.size?.join(" × ") ?? "–"], ...values, ...error].map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
 }
 
 function showPlace() {
