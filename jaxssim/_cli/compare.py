@@ -41,7 +41,7 @@ def main(options: Compare) -> int:
     for path in (options.json, options.junit):
         if path and path != STANDARD_OUTPUT:
             path.open("a").close()  # fails now and not after an hour of scoring
-    known = read_known(options.csv, scoring.infos) if options.resume and options.csv else {}
+    known = read_known(options.csv, scoring.infos, options.of_values) if options.resume and options.csv else {}
     with stoppable() as stop:
         results, is_first = score_all(options, scoring, pairing.pairs, known, console, stop)
     if is_first:
@@ -137,7 +137,7 @@ def score_all(
             rest = [files for files in pairs if files.name in merged and files not in left]
             score(rest, scoring, [report], console, stop)
     if is_first and options.csv:
-        write_whole(options.csv, scoring.infos, results)
+        write_whole(options.csv, scoring.infos, options.of_values, results)
     return results, is_first
 
 
@@ -160,7 +160,7 @@ def open_writers(options: Compare, scoring: Scoring, known: Sequence[PairResult]
     """Returns what writes the row and the map of each pair; the stack closes the files."""
     writers: list[Writer] = []
     if options.csv is not None:
-        table = stack.enter_context(CsvFile(share_file(options.csv), scoring.infos, known))
+        table = stack.enter_context(CsvFile(share_file(options.csv), scoring.infos, options.of_values, known))
         writers.append(lambda scored: table.add(scored.result))
     if (folder := options.maps) is not None:
         from jaxssim._cli.maps import write_map  # matplotlib takes long to start

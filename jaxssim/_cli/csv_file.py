@@ -12,19 +12,20 @@ from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._pictures import show_name
 
 FIRST = ("name", "reference", "test", "width", "height")
-LAST = "error"
+LAST = ("options", "error")
+DEFAULTS = "the default options"
 
 
 def header(metrics: Sequence[MetricInfo]) -> list[str]:
     """Returns the names of the columns."""
-    return [*FIRST, *(metric.name for metric in metrics), LAST]
+    return [*FIRST, *(metric.name for metric in metrics), *LAST]
 
 
-def row(result: PairResult, metrics: Sequence[MetricInfo]) -> list[object]:
+def row(result: PairResult, metrics: Sequence[MetricInfo], options: str) -> list[object]:
     """Returns the cells of a pair, floats with all their digits."""
     paths = (show_name(path, "utf-8") for path in (result.reference, result.test))
     values = (result.values.get(metric.name, "") for metric in metrics)
-    return [result.name, *paths, *(result.size or ("", "")), *values, result.error]
+    return [result.name, *paths, *(result.size or ("", "")), *values, options, result.error]
 
 
 class CsvFile:
@@ -33,12 +34,14 @@ class CsvFile:
     Args:
         path: the file.
         metrics: the columns of values.
+        options: the options on which the values depend.
         results: the rows to start with.
     """
 
-    def __init__(self, path: Path, metrics: Sequence[MetricInfo], results: Sequence[PairResult] = ()) -> None:
+    def __init__(self, path: Path, metrics: Sequence[MetricInfo], options: str, results: Sequence[PairResult]) -> None:
         """Replaces the file by one with the first rows."""
         self.metrics = metrics
+        self.options = options
         path = Path(os.path.realpath(path)) if path.is_symlink() else path  # the link stays
         if path.exists() and not path.is_file():  # /dev/null would become a file
             raise OSError(EINVAL, "is not a regular file; pass another path", str(path))
@@ -46,13 +49,13 @@ class CsvFile:
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header(metrics))
-            writer.writerows(row(result, metrics) for result in results)
+            writer.writerows(row(result, metrics, options) for result in results)
         os.replace(new, path)  # a kill before this line leaves the rows of the earlier run
         self.file: TextIO = path.open("a", newline="", encoding="utf-8")
 
     def add(self, result: PairResult) -> None:
         """Writes a row, and hands it to the system at once."""
-        csv.writer(self.file, lineterminator="\n").writerow(row(result, self.metrics))
+        csv.writer(self.file, lineterminator="\n").writerow(row(result, self.metrics, self.options))
         self.file.flush()
 
     def __enter__(self) -> Self:
@@ -64,11 +67,11 @@ class CsvFile:
         self.file.close()
 
 
-def read_scored(path: Path, metrics: Sequence[MetricInfo]) -> dict[str, PairResult]:
+def read_scored(path: Path, metrics: Sequence[MetricInfo], options: str) -> dict[str, PairResult]:
     """Returns the pairs that a file holds, by name, without those that have an error and without a row cut short.
 
     Raises:
-        SystemExit: the file is not of this command, or has other columns.
+        SystemExit: the file is not of this command, or has other columns or values of other options.
     """
     if not path.exists():
         return {}
@@ -80,6 +83,12 @@ def read_scored(path: Path, metrics: Sequence[MetricInfo]) -> dict[str, PairResu
             f"{show_name(path)} has the columns {', '.join(rows[0])}, and these options write {', '.join(columns)}; "
             "pass the options of the first run, or another file"
         )
+    for *_, earlier, error in (cells for cells in rows[1:] if len(cells) == len(columns)):
+        if earlier != options and not error:
+            raise SystemExit(
+                f"{show_name(path)} holds values with {earlier or DEFAULTS}, and this run is with "
+                f"{options or DEFAULTS}; pass the options of the first run, or another file"
+            )
     try:
         return {cells[0]: parse_row(cells, metrics) for cells in rows[1:] if not cells[-1]}
     except (ValueError, IndexError) as error:
@@ -88,6 +97,6 @@ def read_scored(path: Path, metrics: Sequence[MetricInfo]) -> dict[str, PairResu
 
 def parse_row(cells: list[str], metrics: Sequence[MetricInfo]) -> PairResult:
     """Returns the pair of a row without an error."""
-    name, reference, test, width, height, *values, _ = cells
+    name, reference, test, width, height, *values, _, _ = cells
     scores = {metric.name: float(value) for metric, value in zip(metrics, values, strict=True)}
     return PairResult(name, Path(reference), Path(test), (int(width), int(height)), scores)

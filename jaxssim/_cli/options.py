@@ -8,6 +8,7 @@ import tyro
 
 from jaxssim._cli.loading import Filter, Which
 from jaxssim._cli.metrics import COMPILED, METRICS, UNMASKED
+from jaxssim._pictures.names import show_text
 
 Similarity = Literal["mse", "ssim", "ms-ssim", "cw-ssim"]
 VideoFilter = Literal["point", "area", "bilinear", "bicubic", "lanczos"]
@@ -57,7 +58,8 @@ class Compare:
     csv: File = None
     """Write a row for each pair to this file, as soon as the pair is scored."""
     resume: bool = False
-    """Take the pairs that the file of --csv holds already from there; pass the options of the first run."""
+    """Take the pairs that the file of --csv holds already from there; pass the options of the first run, which the
+    file names."""
     json: File = None
     """Write versions, options, summary and all pairs to this file; - is standard output, which then holds nothing else.
     """
@@ -81,6 +83,14 @@ class Compare:
     """Number of processes in the job."""
     process: int | None = None
     """Index of this process, from 0."""
+
+    @property
+    def of_values(self) -> str:
+        """The options on which the values of the metrics depend, where they are not the defaults, on one line."""
+        names = ["convention", "luma", "crop_border", "mask", "data_range", "resize", *["filter"] * bool(self.resize)]
+        given = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(Compare, name)}
+        options = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+        return " ".join(name if value is True else f"{name} {show_text(str(value))}" for name, value in options.items())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,11 +45,11 @@ def share_files(csv: Path) -> list[Path]:
     return [csv.with_name(name) for name in glob.glob(f"{glob.escape(csv.name)}.*-of-*", root_dir=csv.parent)]
 
 
-def read_known(csv: Path, metrics: Sequence[MetricInfo]) -> dict[str, PairResult]:
+def read_known(csv: Path, metrics: Sequence[MetricInfo], options: str) -> dict[str, PairResult]:
     """Returns the pairs that an earlier run has scored, by name, also where it was a job that ended early."""
     known: dict[str, PairResult] = {}
     for path in (csv, *share_files(csv)):
-        known |= read_scored(path, metrics)
+        known |= read_scored(path, metrics, options)
     return known
 
 
@@ -65,8 +65,8 @@ def merge(results: dict[str, PairResult]) -> dict[str, PairResult]:
     return merged
 
 
-def write_whole(csv: Path, metrics: Sequence[MetricInfo], results: Sequence[PairResult]) -> None:
+def write_whole(csv: Path, metrics: Sequence[MetricInfo], options: str, results: Sequence[PairResult]) -> None:
     """Writes the results of all processes and runs to one file, in order, and removes those of each process."""
-    with CsvFile(csv, metrics, results):
+    with CsvFile(csv, metrics, options, results):
         for path in share_files(csv):
             path.unlink(missing_ok=True)
