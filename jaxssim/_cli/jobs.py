@@ -1,6 +1,7 @@
 """Joins the processes of a job, and says why they end where one of them does."""
 
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -15,7 +16,8 @@ from jax.experimental import multihost_utils
 from jaxssim._pictures import show_name
 
 HEARTBEAT_TIMEOUT = 30  # seconds after which a silent process counts as ended
-WATCHER = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
+START_TIMEOUT = 300  # seconds after which a process that waits for the others ends
+WATCHER = "import sys; last = sys.stdin.read().splitlines()[-1]; last == 'done' or print(last, file=sys.stderr)"
 
 
 @contextmanager
@@ -25,9 +27,10 @@ def join_job(
     """Joins the processes of a distributed job, and leaves it together; yields the file below.
 
     If one process ends before the job is done, JAX terminates the others from C++, where Python can neither catch the
-    error nor explain it. Each process therefore starts a watcher, a small process that prints a message unless its
-    parent has told it that the job is done. A file gets what libraries write from C++, and the exceptions that follow
-    the end of another process.
+    error nor explain it; so it does where another process does not come. Each process therefore starts a watcher, a
+    small process that prints a message unless its parent has told it that the job is done. A file gets what libraries
+    write from C++, and the exceptions that follow the end of another process. Signals end a process that waits for the
+    others at once.
 
     Args:
         coordinator: HOST:PORT of the first process; None where the environment describes the job.
@@ -36,14 +39,16 @@ def join_job(
         log: that file, before "-0.log", "-1.log" and so on.
         advice: the end of the message.
     """
-    jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT)
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for_others(coordinator, processes, process, watcher)
     log = log.with_name(f"{log.name}-{jax.process_index()}.log")
     message = (
         f"process {jax.process_index()} of {jax.process_count()} ended before the job was done, as do all others when "
         f"one ends; the first to end says why, or its log, here {show_name(log)}. {advice}"
     )
-    command = [sys.executable, "-c", WATCHER, message]
-    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    tell(watcher, message)
     with library_output_to(log):
         try:
             yield log
@@ -52,7 +57,43 @@ def join_job(
             sys.stdout.flush()
             os._exit(1)  # the usual end would wait for the other processes
         jax.distributed.shutdown()
-    watcher.communicate(b"done")
+    watcher.communicate("done")
+
+
+def wait_for_others(
+    coordinator: str | None, processes: int | None, process: int | None, watcher: subprocess.Popen[str]
+) -> None:
+    """Initialises the job once all processes have come; exits with JAX's reason where it cannot be one."""
+    others = f"{processes} processes" if processes else "the other processes"
+    print(f"waiting for {others}", file=sys.stderr, flush=True)
+    message = (
+        f"ended while it was waiting for {others}: it was stopped, or not all came within {START_TIMEOUT} s; start "
+        "all, with the same address of the first one, which the others must be able to reach"
+    )
+    tell(watcher, message)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with library_output_to(Path(os.devnull)):
+            jax.distributed.initialize(
+                coordinator,
+                processes,
+                process,
+                initialization_timeout=START_TIMEOUT,
+                heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
+            )
+    except (RuntimeError, ValueError) as error:
+        watcher.communicate("done")
+        raise SystemExit(f"this process cannot join a job: {' '.join(str(error).split())}") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def tell(watcher: subprocess.Popen[str], message: str) -> None:
+    """Hands the watcher the line to print where this process ends from now on."""
+    assert watcher.stdin is not None
+    watcher.stdin.write(f"{message}\n")
+    watcher.stdin.flush()
 
 
 @contextmanager

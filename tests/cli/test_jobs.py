@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -22,13 +24,18 @@ slow = pytest.mark.slow
 COUNT = 2000  # pairs, which take some seconds
 
 
-def start_job(*arguments):
-    """Starts two processes that are connected over the loopback interface."""
+def commands(*arguments):
+    """Returns the arguments of two processes that are to be connected over the loopback interface."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = ("--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2", "--process")
-    return [launch("compare", *arguments, *together, process) for process in range(2)]
+    return [("compare", *arguments, *together, process) for process in range(2)]
+
+
+def start_job(*arguments):
+    """Starts two processes."""
+    return [launch(*command) for command in commands(*arguments)]
 
 
 def rows_of(*files):
@@ -101,6 +108,43 @@ def test_a_killed_process_ends_the_job_and_what_was_scored_is_kept(tmp_path):
     assert len(resumed) == COUNT
     assert {name: resumed[name] for name in kept} == kept
     assert sorted(path.name for path in tmp_path.glob("*of-2")) == []
+
+
+@slow
+@pytest.mark.parametrize("process", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_wait_for_a_process_that_never_comes(tmp_path, process, number):
+    ref, test = write_folders(tmp_path)
+    waiting = launch(*commands(ref, test, "--csv", tmp_path / "scores.csv")[process])
+    assert waiting.stderr.readline() == b"waiting for 2 processes\n"
+    time.sleep(1)  # inside JAX by now
+    waiting.send_signal(number)
+    status, out, err = finish(waiting, timeout=30)
+    assert (status, out) == (-number, "")
+    assert err.startswith("ended while it was waiting for 2 processes: it was stopped, or not all came within 300 s")
+    assert err.count("\n") == 1
+
+
+@slow
+@pytest.mark.parametrize("process", [0, 1])
+def test_the_wait_for_a_process_that_never_comes_has_an_end(tmp_path, process):
+    ref, test = write_folders(tmp_path)
+    arguments = list(map(str, commands(ref, test, "--csv", tmp_path / "scores.csv")[process]))
+    code = f"from jaxssim._cli import jobs, program; jobs.START_TIMEOUT = 2; program.run({arguments})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    first, *rest = done.stderr.splitlines()
+    assert first == "waiting for 2 processes"
+    assert [line[:46] for line in rest] == ["ended while it was waiting for 2 processes: it"]
+
+
+@slow
+def test_what_is_no_job_ends_with_one_line(tmp_path):
+    ref, test = write_folders(tmp_path)
+    status, out, err = program("compare", ref, test, "--csv", tmp_path / "scores.csv", "--distributed")
+    assert (status, out) == (2, "")
+    assert err.startswith("waiting for the other processes\nthis process cannot join a job: ")
+    assert "Traceback" not in err
 
 
 def test_what_libraries_write_goes_to_a_file_and_what_python_prints_to_the_terminal(tmp_path, capfd):
