@@ -79,6 +79,14 @@ def value_of(metric: Metric, values: Mapping[str, Any], white: int) -> float:
     return psnr(float(values[MSE]), white) if metric.evaluated == PSNR else float(values[metric.evaluated])
 
 
-def psnr(mse: float, white: int) -> float:
+def mean_over_frames(name: str, values: np.ndarray) -> float:
+    """Returns the mean of a metric; of PSNR in dB, the PSNR of the mean squared error, as FFmpeg's `average`."""
+    if name != PSNR:
+        return float(values.mean())
+    error = float(np.mean(10 ** (-values / 10)))  # the mean squared error of a white of 1; 0 where PSNR is infinite
+    return psnr(error, 1)
+
+
+def psnr(mse: float, white: float) -> float:
     """Returns the PSNR of a mean squared error, in dB; infinite for 0."""
     return 10 * math.log10(white**2 / mse) if mse else math.inf

@@ -98,8 +98,8 @@ class Video:
     """Compare a video with its reference, frame by frame.
 
     Each plane of the streams is compared as it is stored, without a conversion of colours. Over all planes, SSIM and
-    the squared error are averaged with the number of samples of each plane as its weight. The exit status is 2 where
-    frames could not be scored, else 0.
+    the squared error are averaged with the number of samples of each plane as its weight. PSNR of several planes or
+    frames is that of their mean squared error. The exit status is 2 where frames could not be scored, else 0.
     """
 
     reference: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="REF")]]

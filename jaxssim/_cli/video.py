@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jaxssim._cli.console import one_line, open_console, say, show_table
 from jaxssim._cli.conventions import find_convention
-from jaxssim._cli.frame_scores import ALL, FrameScores, score_frames
+from jaxssim._cli.frame_scores import ALL, PSNR, FrameScores, mean_over_frames, score_frames
 from jaxssim._cli.frames import Clip, Frames, Mismatch, check_rates, read_frames
 from jaxssim._cli.limits import NOT_SCORED
 from jaxssim._cli.metrics import Metric, find_metrics
@@ -110,6 +110,12 @@ def print_scores(scores: Sequence[FrameScores], metrics: Sequence[MetricInfo], c
         for metric in metrics:
             values = np.array([frame.values[plane][metric.name] for frame in scores])
             worst = int(values.argmin() if metric.higher_is_better else values.argmax())
-            cells += [format_value(float(values.mean())), format_value(float(values[worst])), str(worst)]
+            cells += [
+                format_value(mean_over_frames(metric.name, values)),
+                format_value(float(values[worst])),
+                str(worst),
+            ]
         table.add_row(plane.upper() if plane != ALL else ALL, *cells)
     show_table(console, table)
+    if any(metric.name == PSNR for metric in metrics):
+        say(console, "PSNR of all frames is that of their mean squared error")

@@ -22,8 +22,8 @@ slow = pytest.mark.slow
 COUNT = 4
 
 
-def write_video(path, size=(96, 64), noise=0, format="yuv420p", codec="ffv1", rate=25, count=COUNT, seed=0):
-    """Writes frames that move over a photograph, without loss where the codec has none."""
+def write_video(path, size=(96, 64), noise=0, equal=0, format="yuv420p", codec="ffv1", rate=25, count=COUNT, seed=0):
+    """Writes frames that move over a photograph, without loss where the codec has none; the first EQUAL have no noise."""
     rng = np.random.default_rng(seed)
     picture = crop("coffee", 200, 300)
     with av.open(str(path), "w") as container:
@@ -31,7 +31,7 @@ def write_video(path, size=(96, 64), noise=0, format="yuv420p", codec="ffv1", ra
         stream.width, stream.height, stream.pix_fmt = *size, format
         for k in range(count):
             image = picture[5 * k : 5 * k + 64, 3 * k : 3 * k + 96].astype(int)
-            image += (noise * (k + 1) * rng.standard_normal(image.shape)).astype(int)
+            image += (noise * (k + 1) * (k >= equal) * rng.standard_normal(image.shape)).astype(int)
             frame = av.VideoFrame.from_ndarray(image.clip(0, 255).astype(np.uint8), format="rgb24")
             container.mux(stream.encode(frame.reformat(*size, format)))
         container.mux(stream.encode(None))
@@ -97,6 +97,20 @@ def test_each_plane_is_scored_as_it_is_stored(tmp_path, capsys, format, white):
         str(worst),
     ]
     assert len(np.unique(np.asarray(Image.open(tmp_path / "plot.png").convert("L")))) > 20
+
+
+@slow
+@pytest.mark.parametrize("equal", [0, 1, COUNT])
+def test_psnr_over_frames_is_that_of_the_mean_squared_error(tmp_path, capsys, equal):
+    files = write_video(tmp_path / "x.mkv"), write_video(tmp_path / "y.mkv", noise=9, equal=equal)
+    status, out, err = run(capsys, "video", *files, "--metrics", "psnr")
+    assert (status, err) == (0, "")
+    assert "PSNR of all frames is that of their mean squared error" in out
+    pairs = list(zip(*(stored_planes(path, "yuv420p") for path in files), strict=True))
+    for plane in ("y", "u", "v"):
+        mse = np.mean([np.mean((x[plane].astype(float) - y[plane]) ** 2) for x, y in pairs])
+        line = next(line for line in out.splitlines() if line.split()[:1] == [plane.upper()])
+        assert line.split()[1] == (f"{10 * np.log10(255**2 / mse):#.6g}" if mse else "inf")
 
 
 @slow
