@@ -2,13 +2,14 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import jax
 from rich.console import Console
 
-from jaxssim._cli.console import open_console, print_report, say
+from jaxssim._cli.console import describe, open_console, print_report, say
 from jaxssim._cli.conventions import find_convention
 from jaxssim._cli.csv_file import CsvFile
 from jaxssim._cli.json_file import STANDARD_OUTPUT, document, write_json
@@ -41,15 +42,26 @@ def main(options: Compare) -> int:
     for path in (options.json, options.junit):
         if path and path != STANDARD_OUTPUT:
             path.open("a").close()  # fails now and not after an hour of scoring
+    problems: list[str] = []
     known = read_known(options.csv, scoring.infos, options.of_values) if options.resume and options.csv else {}
     with stoppable() as stop:
-        results, is_first = score_all(options, scoring, pairing.pairs, known, console, stop)
+        results, is_first = score_all(options, scoring, pairing, known, console, stop, problems)
     if is_first:
-        publish(options, scoring, pairing, results, limits, console)
+        publish(options, scoring, pairing, results, limits, console, problems)
+    say(console, *dict.fromkeys(problems), style="red")
     if len(results) < len(pairing.pairs):
         say(console, f"stopped: {len(results)} of {len(pairing.pairs)} pairs; --csv with --resume goes on", style="red")
         return stop.exit_status
-    return exit_status(results, limits, complete=not (pairing.alone or pairing.closed))
+    return exit_status(results, limits, complete=not (pairing.alone or pairing.closed or problems))
+
+
+@contextmanager
+def noted(problems: list[str], path: Path | None = None) -> Iterator[None]:
+    """Adds why a file cannot be written to `problems`, so that a full disk does not lose what was scored."""
+    try:
+        yield
+    except OSError as error:
+        problems.append(describe(error, path))
 
 
 def make_scoring(options: Compare, limits: Sequence[Limit]) -> Scoring:
@@ -89,6 +101,10 @@ def find_pairs(options: Compare) -> Pairing:
         raise SystemExit("pass REF and TEST, two files or two folders, or else --pairs FILE.csv")
     if not pairing.pairs and rows:
         raise SystemExit(f"{show_name(rows)} has no rows; pass a CSV with a row for each pair")
+    if not pairing.pairs and not pairing.alone:
+        names = " and ".join(show_name(path) for path in (reference, test) if path)
+        closed = "".join(f"; {each}" for each in pairing.closed)
+        raise SystemExit(f"{names} hold no pictures{closed}")
     if not pairing.pairs:
         rule = "two files are a pair where their paths within the two folders are equal but for the suffix"
         raise SystemExit(f"there are no pairs, but {len(pairing.alone)} pictures without a partner; {rule}")
@@ -113,45 +129,62 @@ def check_outputs(options: Compare, pairs: Sequence[PairFiles]) -> None:
 def score_all(
     options: Compare,
     scoring: Scoring,
-    pairs: Sequence[PairFiles],
+    pairing: Pairing,
     known: Mapping[str, PairResult],
     console: Console,
     stop: Stop,
+    problems: list[str],
 ) -> tuple[list[PairResult], bool]:
     """Scores the pairs that are not known from an earlier run, and writes each at once.
 
     Returns:
         The results of all processes in order, and whether this is the first process.
     """
+    pairs = pairing.pairs
     with ExitStack() as stack:
         with joined(options):
             is_first = jax.process_index() == 0
             own = {files.name: known[files.name] for files in own_share(pairs) if files.name in known}
             left = [files for files in own_share(pairs) if files.name not in known]
             writers = open_writers(options, scoring, list(own.values()), stack)
-            report = open_report(options, scoring, stack) if options.html and is_first else None
-            own |= score(left, scoring, [*writers, *([report] if report else [])], console, stop)
+            report = open_report(options, scoring, pairing.alone, stack) if options.html and is_first else None
+            own |= score(left, scoring, [*writers, *([report] if report else [])], console, stop, problems)
             merged = merge(own)
         results = [merged[files.name] for files in pairs if files.name in merged]
         if report:  # reads the pictures that an earlier run or another process has scored
             rest = [files for files in pairs if files.name in merged and files not in left]
-            score(rest, scoring, [report], console, stop)
+            score(rest, scoring, [report], console, stop, problems)
+        with noted(problems):
+            stack.close()  # writes the page
     if is_first and options.csv:
-        write_whole(options.csv, scoring.infos, options.of_values, results)
+        with noted(problems, options.csv):
+            write_whole(options.csv, scoring.infos, options.of_values, results)
     return results, is_first
 
 
 def score(
-    pairs: Sequence[PairFiles], scoring: Scoring, writers: Sequence[Writer], console: Console, stop: Stop
+    pairs: Sequence[PairFiles],
+    scoring: Scoring,
+    writers: Sequence[Writer],
+    console: Console,
+    stop: Stop,
+    problems: list[str],
 ) -> dict[str, PairResult]:
-    """Scores pairs and hands each to the writers; prints what was done to the files; returns the results by name."""
-    results, notes = {}, Report()
+    """Scores pairs and hands each to the writers; prints what was done to the files; returns the results by name.
+
+    A writer that fails, for example because the disk is full, gets no further pairs.
+    """
+    results, notes, writers = {}, Report(), list(writers)
     for scored in tracked(score_pairs(pairs, scoring, stop), len(pairs), console):
         results[scored.result.name] = scored.result
         for path, texts in scored.loaded.notes if scored.loaded else ():
             notes.add(path, texts)
-        for write in writers:
-            write(scored)
+        for write in tuple(writers):
+            try:
+                write(scored)
+            except OSError as error:
+                problems.append(describe(error))
+                writers.remove(write)
     print_report(notes, console)
     return results
 
@@ -170,11 +203,11 @@ def open_writers(options: Compare, scoring: Scoring, known: Sequence[PairResult]
     return writers
 
 
-def open_report(options: Compare, scoring: Scoring, stack: ExitStack) -> Writer:
+def open_report(options: Compare, scoring: Scoring, alone: Sequence[Path], stack: ExitStack) -> Writer:
     """Returns what adds each pair to the report; the stack writes the page."""
     from jaxssim._cli.pages import add_to_report, make_report
 
-    report = stack.enter_context(make_report(options, scoring.infos))
+    report = stack.enter_context(make_report(options, scoring.infos, alone))
     return functools.partial(add_to_report, report)
 
 
@@ -185,6 +218,7 @@ def publish(
     results: Sequence[PairResult],
     limits: Sequence[Limit],
     console: Console,
+    problems: list[str],
 ) -> None:
     """Prints the results of all processes, and writes them as JSON and JUnit's XML."""
     print_results(results, scoring.infos, options.rows, console)
@@ -192,9 +226,11 @@ def publish(
     print_broken(results, limits, console)
     if options.json:
         finished = len(results) == len(pairing.pairs)
-        write_json(document(results, scoring.infos, pairing, options, finished), options.json)
+        with noted(problems, options.json):
+            write_json(document(results, scoring.infos, pairing, options, finished), options.json)
     if options.junit:
-        write_junit(results, limits, pairing.alone, options.junit)
+        with noted(problems, options.junit):
+            write_junit(results, limits, pairing.alone, options.junit)
 
 
 def print_broken(results: Sequence[PairResult], limits: Sequence[Limit], console: Console) -> None:

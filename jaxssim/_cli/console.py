@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -33,6 +34,11 @@ def say(console: Console, *lines: object, style: str = "") -> None:
     """Prints each value on a line of its own, however long, as `one_line` shows it."""
     for line in lines:
         console.print(one_line(line, style), soft_wrap=True)
+
+
+def describe(error: OSError, path: Path | None = None) -> str:
+    """Returns in words what the system says of a file, for example that the disk is full."""
+    return f"{error.filename or path or 'cannot write'}: {error.strerror or error}"
 
 
 def one_line(value: object, style: str = "") -> Text:

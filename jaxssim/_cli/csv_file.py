@@ -3,7 +3,8 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from errno import EINVAL
 from pathlib import Path
 from typing import Self, TextIO
@@ -56,7 +57,8 @@ class CsvFile:
     def add(self, result: PairResult) -> None:
         """Writes a row, and hands it to the system at once."""
         csv.writer(self.file, lineterminator="\n").writerow(row(result, self.metrics, self.options))
-        self.file.flush()
+        with naming(self.file.name):
+            self.file.flush()
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -64,7 +66,17 @@ class CsvFile:
 
     def __exit__(self, *error: object) -> None:
         """Closes the file."""
-        self.file.close()
+        with naming(self.file.name):
+            self.file.close()
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Adds the file to errors, which lack it where what is written is full."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def read_scored(path: Path, metrics: Sequence[MetricInfo], options: str) -> dict[str, PairResult]:

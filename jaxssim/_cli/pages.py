@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxssim._cli.json_file import plain_options, versions
 from jaxssim._cli.options import Compare
@@ -11,11 +12,11 @@ from jaxssim._pictures import to_rgb, to_uint8
 from jaxssim._report import ReportWriter
 
 
-def make_report(options: Compare, metrics: Sequence[MetricInfo]) -> ReportWriter:
-    """Returns the report of `--html`, which names the versions and the options that were given."""
+def make_report(options: Compare, metrics: Sequence[MetricInfo], alone: Sequence[Path]) -> ReportWriter:
+    """Returns the report of `--html`, which names the versions, the given options, and files without a partner."""
     given = {name: value for name, value in plain_options(options).items() if value != getattr(Compare, name)}
     chosen = {f"--{name.replace('_', '-')}": json.dumps(value, ensure_ascii=False) for name, value in given.items()}
-    return ReportWriter(options.html, metrics, versions() | chosen)  # type: ignore[arg-type]
+    return ReportWriter(options.html, metrics, versions() | chosen, alone)  # type: ignore[arg-type]
 
 
 def add_to_report(report: ReportWriter, scored: Scored) -> None:

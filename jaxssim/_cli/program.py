@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxssim._cli import options
-from jaxssim._cli.console import open_console, say
+from jaxssim._cli.console import describe, open_console, say
 from jaxssim._cli.limits import NOT_SCORED
 
 COMMANDS = {
@@ -39,6 +39,6 @@ def run(arguments: Sequence[str] | None) -> int:
             raise
         message = error.code
     except OSError as error:  # a full disk, a folder that cannot be written
-        message = f"{error.filename or 'cannot write'}: {error.strerror or error}"
+        message = describe(error)
     say(open_console(stderr=True), message, style="red")
     return NOT_SCORED

@@ -35,6 +35,7 @@ class ReportWriter:
         path: the file or folder; parents are made.
         metrics: the columns, the most important one first.
         about: versions and options, shown at the end of the page, by name.
+        alone: files without a partner, which the page lists.
 
     Raises:
         OSError: on entering, where the path cannot be written, or holds something else than a report.
@@ -45,12 +46,15 @@ class ReportWriter:
         ...     report.add(result, reference, test, ssim_map)
     """
 
-    def __init__(self, path: Path, metrics: Sequence[MetricInfo], about: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, metrics: Sequence[MetricInfo], about: Mapping[str, str], alone: Sequence[Path] = ()
+    ) -> None:
         """Keeps the arguments; nothing is written before the context is entered."""
         self.is_file = path.suffix.lower() in (".html", ".htm")
         self.page = path if self.is_file else path / "index.html"
         self.metrics = list(metrics)
         self.about = dict(about)
+        self.alone = alone
         self.pairs: list[dict[str, Any]] = []
         self.cleanup = contextlib.ExitStack()
 
@@ -110,6 +114,7 @@ class ReportWriter:
             "metrics": [metric._asdict() for metric in self.metrics],
             "about": [[show_text(name, UTF8), show_text(text, UTF8)] for name, text in self.about.items()],
             "pairs": self.pairs,
+            "alone": [show_name(path, UTF8) for path in self.alone],
             "folder": None if self.is_file else f"{self.album.folder.name}/",
             "colours": MAP_COLOURS,
         }

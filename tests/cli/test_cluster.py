@@ -287,8 +287,8 @@ def bad_inputs(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (("missing",), r"missing is not a folder; pass a folder of images"),
-        (("two",), r"two holds 2 images and 0 unreadable ones .*; pass a folder of at least 3"),
-        (("broken",), r"broken holds 2 images and 1 unreadable ones"),
+        (("two",), r"two holds 2 images; pass a folder of at least 3"),
+        (("broken",), r"broken holds 2 images, and 1 that cannot be read; pass"),
         (("three", "--labels", "missing.json"), r"cannot read the labels .*missing\.json: "),
         (("three", "--labels", "text.json"), r"cannot read the labels .*text\.json: "),
         (("three", "--labels", "list.json"), r'list\.json must hold one object .* integers: {"0\.png": 0'),

@@ -339,6 +339,16 @@ def test_the_report_has_each_pair_also_those_of_an_earlier_run(folders, tmp_path
 
 
 @slow
+def test_the_report_lists_files_without_a_partner(tmp_path, capsys):
+    folders = write_folders(tmp_path)
+    (folders[1] / "coffee.jpg").rename(folders[1] / "tea.jpg")
+    assert run(capsys, "compare", *folders, "--html", tmp_path / "page.html")[0] == 2
+    text = (tmp_path / "page.html").read_text()
+    assert "2 without a partner" in text
+    assert all(f"<li>{path}</li>" in text for path in (folders[0] / "coffee.png", folders[1] / "tea.jpg"))
+
+
+@slow
 def test_the_map_of_a_convention_that_shrinks_is_as_large_as_the_picture(tmp_path, capsys):
     ref, test = (tmp_path / which for which in ("ref.png", "test.png"))
     image = crop("astronaut", 390, 390)

@@ -1,8 +1,11 @@
 """The command on hostile names, broken files, folders of any kind, and wrong options: never a traceback."""
 
 import csv
+import errno
 import json
 import os
+import shutil
+import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -13,8 +16,10 @@ for name in ("rich", "skimage", "tyro"):
     pytest.importorskip(name)
 Image = pytest.importorskip("PIL.Image")
 
-from commands import crop, program, run, scores
+from commands import crop, program, run, scores, write_many
 from picture_files import png
+
+from jaxssim._cli.csv_file import CsvFile
 
 slow = pytest.mark.slow
 NAMES = [
@@ -108,6 +113,44 @@ def test_csv_follows_a_link_and_replaces_no_pipe(folders, tmp_path, capsys):
     assert not list(tmp_path.glob("*.new"))
 
 
+@slow
+def test_a_full_disk_does_not_lose_the_table(tmp_path):
+    """The real program, whose files may have 3000 bytes, and a device that is full."""
+    write_many(tmp_path, 50)
+    table, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    outputs = ("--csv", table, "--html", page, "--maps", tmp_path / "maps", "--json", "/dev/full")
+    arguments = list(map(str, ("compare", tmp_path / "ref", tmp_path / "test", *outputs)))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
+    code = f"{limit}; from jaxssim.__main__ import main; raise SystemExit(main({arguments}))"
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "COLUMNS": "300"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment)
+    status, out, err = done.returncode, done.stdout, done.stderr
+    assert status == 2
+    assert "Traceback" not in out + err
+    assert "50 pairs" in out
+    for line in (f"{table}: File too large", "/dev/full: No space left on device"):
+        assert out.splitlines().count(line) == 1, out
+    assert out.count("File too large") >= 2
+    rows = table.read_text().splitlines()
+    assert 2 < len(rows) < 51
+    shutil.rmtree(tmp_path / "maps")
+    status, out, err = program("compare", tmp_path / "ref", tmp_path / "test", "--csv", table, "--resume")
+    assert (status, err) == (0, "")
+    assert len(table.read_text().splitlines()) == 51
+
+
+def test_a_file_that_cannot_be_written_does_not_lose_the_table(folders, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "scores.csv")
+
+    save(crop("coffee", 20, 24), *(folder / f"{name}.png" for folder in folders for name in "ab"))
+    monkeypatch.setattr(CsvFile, "add", full)
+    status, out, err = run(capsys, "compare", *folders, "--csv", tmp_path / "scores.csv")
+    assert (status, err) == (2, "")
+    assert "2 pairs" in out
+    assert out.endswith("scores.csv: No space left on device\n")
+
+
 def test_each_pair_that_cannot_be_scored_says_why(folders, capsys):
     ref, test = folders
     good = crop("coffee", 20, 24)
@@ -171,7 +214,7 @@ def test_a_folder_of_errors_alone_and_folders_in_folders(folders, capsys):
     [
         (("ref",), "pass REF and TEST, two files or two folders, or else --pairs FILE.csv"),
         (("ref", "test", "--pairs", "pairs.csv"), "pass REF and TEST"),
-        (("ref", "test"), "there are no pairs, but 0 pictures without a partner"),
+        (("ref", "test"), "ref and test hold no pictures\n"),
         (("ref", "nowhere"), "nowhere does not exist, and the other is a folder; pass two folders or two files"),
         (("ref", "a.png"), "a.png is a file, and the other is a folder"),
         (("a.png", "a.png", "--metrics", "vmaf"), "--metrics must be some of ssim, ms-ssim, "),

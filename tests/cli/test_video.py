@@ -23,7 +23,7 @@ COUNT = 4
 
 
 def write_video(path, size=(96, 64), noise=0, equal=0, format="yuv420p", codec="ffv1", rate=25, count=COUNT, seed=0):
-    """Writes frames that move over a photograph, without loss where the codec has none; the first EQUAL have no noise."""
+    """Writes frames that move over a photograph, the first EQUAL without noise, and no loss if the codec has none."""
     rng = np.random.default_rng(seed)
     picture = crop("coffee", 200, 300)
     with av.open(str(path), "w") as container:
@@ -120,8 +120,9 @@ def test_values_of_compressed_video_are_those_of_ffmpeg(tmp_path, capsys, filter
     files = write_video(tmp_path / "x.mkv"), write_video(tmp_path / "y.mp4", codec="mpeg4")
     log = tmp_path / "filter.log"
     code = f"""
-import av
+import av, gc
 from av.filter import Graph
+av.logging.set_level(av.logging.INFO)
 clips = [av.open(path) for path in {[str(path) for path in files]!r}]
 graph = Graph()
 sources = [graph.add_buffer(template=clip.streams.video[0]) for clip in clips]
@@ -142,9 +143,13 @@ try:
         sink.pull()
 except (BlockingIOError, EOFError):
     pass
+with av.logging.Capture(False) as lines:
+    del graph, sources, compare, sink, source
+    gc.collect()
+print(*(line for _, _, line in lines))
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
-    run(
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=100, capture_output=True, text=True)
+    _, out, _ = run(
         capsys, "video", *files, "--metrics", "ssim", "psnr", "--convention", "ffmpeg", "--csv", tmp_path / "frames.csv"
     )
     rows = rows_of(tmp_path / "frames.csv")
@@ -157,6 +162,13 @@ except (BlockingIOError, EOFError):
     for row, line in zip(rows, lines, strict=True):
         for theirs, ours in names.items():
             assert row[f"{filter}_{ours}"] == pytest.approx(float(line[theirs]), abs=0.6 * 10**-digits)
+    summary = dict(re.findall(r"(\w+):([\d.]+)", done.stdout))
+    table = {words[0]: words[1:] for line in out.splitlines() if (words := line.split())}
+    for theirs, ours in (("average", "all"), ("All", "all"), *((c, c.upper()) for c in "yuvYUV")):
+        if theirs in summary:
+            value = float(table[ours][3 if filter == "psnr" else 0])
+            assert value == pytest.approx(float(summary[theirs]), abs=1e-4 if filter == "psnr" else 2e-6)
+    assert summary.keys() & {"average", "All"}
 
 
 @slow

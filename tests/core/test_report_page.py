@@ -144,6 +144,29 @@ def test_table_filters_and_viewer(chromium, page):
 
 
 @slow
+def test_wide_ranges_missing_values_and_files_without_a_partner(chromium, tmp_path):
+    """A tiny error beside a huge one keeps its digits; a metric that does not fit leaves the others."""
+    alone = [Path("test/<b>left</b>.png"), Path("test/\udcff.png")]
+    with ReportWriter(tmp_path / "report.html", METRICS, {}, alone) as report:
+        for name, *values in (("tiny", 0.99, 80, 0.0024), ("huge", 0.1, 20, 4.9e6), ("same", 1, np.inf, 0)):
+            report.add(result(name, values), RED, BLUE, MAP)
+        partial = PairResult("part", Path("a"), Path("b"), (60, 40), {"psnr": 41.5}, "ssim, mse: <i>do not fit</i>")
+        report.add(partial, RED, BLUE, None)
+    chromium.open(tmp_path / "report.html")
+    assert chromium.texts("#pairs tbody td[data-label=MSE]") == ["4900000", "0.0024000", "0", "\N{EN DASH}"]
+    assert chromium.texts("#pairs tbody td[data-label=PSNR]") == ["20.000", "80.000", "∞", "41.500"]
+    assert chromium.text("#pairs tbody .name .error") == "ssim, mse: <i>do not fit</i>"
+    assert chromium.text("#counts") == "4 pairs · 1 error"
+    assert chromium.text("#alone summary") == "2 without a partner"
+    chromium.find("#alone summary").click()
+    assert chromium.texts("#alone li") == ["test/<b>left</b>.png", r"test/\xff.png"]
+    chromium.open(tmp_path / "report.html", "#pair=part")
+    chromium.wait("byId('viewer').open")
+    assert "41.500" in chromium.text("#viewer-values")
+    assert "do not fit" in chromium.text("#viewer-values")
+
+
+@slow
 def test_summary_is_that_of_numpy(chromium, page):
     chromium.open(page)
     shown = np.array(chromium.texts(".card dd")).reshape(3, 3)

@@ -79,8 +79,9 @@ def load_folder(
         images.append(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
     print_report(report, console)
     if len(images) < 3:
-        found = f"{len(images)} images and {len(report.unreadable)} unreadable ones ({', '.join(SUFFIXES)})"
-        raise SystemExit(f"{show_name(folder)} holds {found}; pass a folder of at least 3")
+        broken = f", and {len(report.unreadable)} that cannot be read" if report.unreadable else ""
+        found = f"{show_name(folder)} holds {len(images)} images{broken}"
+        raise SystemExit(f"{found}; pass a folder of at least 3 ({', '.join(SUFFIXES)})")
     closed = {one.path.name for one in report.unreadable}
     return Dataset(names, images, None if labels is None else read_labels(labels, names, closed))
 

@@ -9,11 +9,21 @@ function count(number, word) {
   return `${counted.format(number)} ${word}${number === 1 ? "" : "s"}`;
 }
 
-/** Returns a function that writes numbers with as many decimals as give the largest of `values` five digits. */
+/**
+ * Returns a function that writes numbers with as many decimals as give the largest of `values` five digits; where that
+ * would leave the smallest none, each number has five digits of its own.
+ */
 function writerFor(values) {
-  const largest = finite(values).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
-  const decimals = Math.min(8, Math.max(0, 4 - Math.floor(Math.log10(largest))));
-  return (value) => write(value, decimals);
+  const sizes = finite(values).map(Math.abs).filter(Boolean);
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 1e-6);
+  const smallest = sizes.reduce((least, size) => Math.min(least, size), largest);
+  const decimals = (size) => Math.min(8, Math.max(0, 4 - Math.floor(Math.log10(size))));
+  const wide = largest > 1e4 * smallest;
+  return (value) => {
+    const size = Math.abs(value);
+    if (wide && size && size < 1e-6) return value.toExponential(4).replaceAll("-", "−");
+    return write(value, decimals(wide && size ? size : largest));
+  };
 }
 
 function write(value, decimals) {
