@@ -53,7 +53,7 @@ class Scoring:
     def evaluator(self, white: float, names: Sequence[str]) -> Evaluator:
         """Returns what scores pictures of this white, by one program for all ranges and sizes."""
         return Evaluator(
-            names or "mse", data_range=white, convention=self.convention, crop_border=self.crop_border, channel_axis=-1
+            names, data_range=white, convention=self.convention, crop_border=self.crop_border, channel_axis=-1
         )
 
     def full_size(self, ssim_map: np.ndarray, height: int, width: int) -> np.ndarray:

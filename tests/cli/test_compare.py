@@ -293,9 +293,9 @@ def test_a_stopped_run_goes_on_where_it_was(folders, tmp_path, capsys):
     "options",
     [
         ("--convention", "skimage"),
-        ("--luma",),
+        pytest.param(("--luma",), marks=slow),
         ("--crop-border", "2"),
-        ("--mask", "mask.png"),
+        pytest.param(("--mask", "mask.png"), marks=slow),
         ("--data-range", "4095.0"),
         ("--resize", "test", "--filter", "box"),
     ],
