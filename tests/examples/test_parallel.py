@@ -44,7 +44,7 @@ def test_a_killed_process_ends_the_job_with_one_line_each(tmp_path, victim, numb
     while processes[victim].poll() is None and not (tmp_path / "photographs" / "checkpoints" / "4").exists():
         time.sleep(0.05)
     processes[victim].send_signal(number)
-    usual = ("pictures: ", "network: ", "step ")
+    usual = ("waiting for 2 processes", "pictures: ", "network: ", "step ")
     for i in (1 - victim, victim):
         output, _ = processes[i].communicate(timeout=120)
         assert processes[i].returncode != 0
