@@ -285,5 +285,6 @@ def test_options_change_the_preset(capsys):
 def test_the_help_lists_the_options():
     done = run("examples.autoencoder", "--help")
     assert done.returncode == 0
-    for words in ("--data", "--loss", "--preset {default,long}", "--schedule", "--learning-rate", "--seed", "The training loss"):
+    options = ("--data", "--loss", "--preset {default,long}", "--schedule", "--learning-rate", "--seed")
+    for words in (*options, "The training loss"):
         assert words in done.stdout
