@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -283,11 +284,8 @@ def test_rows_of_a_csv_are_pairs_with_numbers_where_stems_are_equal(folders, tmp
     content = scores(capsys, "--pairs", "pairs.csv", "--metrics", "mse", status=2)
     first, second, third = content["pairs"]
     assert (first["name"], first["reference"], first["values"]) == ("1-a", "ref/a.png", {"mse": 0})
-    assert (second["name"], second["test"], second["error"]) == (
-        "2-a",
-        r"test/\xff\x00.png",
-        "test: embedded null byte",
-    )
+    assert (second["name"], second["test"]) == ("2-a", r"test/\xff\x00.png")
+    assert re.fullmatch(r"test: .*embedded null (byte|character).*", second["error"])  # in the words of Python
     assert (third["name"], third["error"]) == (r"3-\xff", "reference: No such file or directory")
 
 
