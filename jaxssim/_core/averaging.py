@@ -35,7 +35,9 @@ MIN_TILES = 3
 takes nine times the memory of the image.
 """
 SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES = 3, 4
-"""The same where devices share an image: each device holds fewer rows, and needs its share of the memory of one."""
+"""The same where devices share an image: each device holds fewer rows, and needs its share of the memory of one.
+Strided windows take these too.
+"""
 
 
 def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatial_ndim: int) -> jax.Array:

@@ -201,7 +201,7 @@ class Writer:
 
 def _add_strips(strips: list[Strip], result: Any, channels: int) -> None:
     """Adds what each strip of a tape contributes to the sums of its image, and to its map."""
-    bounds = [(strip.start + low, strip.start + high) for strip in strips for low, high in strip.counted[-1:]]
+    bounds = [(strip.start + strip.counted[-1][0], strip.start + strip.counted[-1][1]) for strip in strips]
     sums = result.sums.astype(np.float64)
     if result.unit is not None:
         unit = result.unit.astype(np.float64)

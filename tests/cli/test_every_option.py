@@ -47,14 +47,15 @@ def folder(tmp_path_factory):
     return folder
 
 
-def words(commands, options):
+def untried(commands, options):
+    """Returns the options of a subcommand that no command names."""
     named = {name.replace("-", "_") for name in re.findall(r"--([a-z-]+)", commands)}
     return {field.name for field in dataclasses.fields(options)} - POSITIONAL - named - OTHERS[options]
 
 
 def test_no_option_is_left_out():
     commands = " ".join(command for command, _ in COMPARE)
-    assert [words(commands, Compare), words(VIDEO, Video), words(CLUSTER, Cluster)] == [set()] * 3
+    assert [untried(commands, Compare), untried(VIDEO, Video), untried(CLUSTER, Cluster)] == [set()] * 3
 
 
 @pytest.mark.slow
