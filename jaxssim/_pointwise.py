@@ -1,6 +1,7 @@
 """Errors that compare one pixel at a time, MSE, MAE and PSNR, and the luma of colour images."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxssim._arrays import as_real
+from jaxssim._core import xla
 from jaxssim._core.numerics import absolute, weighted_mean
 from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask, check_static
 from jaxssim._layout import (
@@ -220,25 +222,60 @@ def _differences(
     return jnp.where(weight > 0, x - y, 0), weight
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def psnr_of_differences(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
     """Returns the PSNR of differences in units of the data range: (*batch,)."""
-    axes = tuple(range(-1 - spatial_ndim, 0))
-    # Squares of very small differences underflow in float32, so differences are divided by the largest first.
-    largest = lax.stop_gradient(jnp.abs(differences).max(axes, keepdims=True))
-    identical = largest == 0
-    largest = jnp.where(identical, 1, largest)
-    error = pixel_mean(jnp.square(differences / largest), weight, spatial_ndim)
-    # The derivative of log at 0 is infinite, and infinity times the error's derivative of 0 is NaN: log never sees 0.
-    identical, largest = identical.squeeze(axes), largest.squeeze(axes)
-    decibels = -10 * jnp.log10(jnp.where(identical, 1, error)) - 20 * jnp.log10(largest)
-    return jnp.where(identical, jnp.inf, decibels)
+    error, unit = _error_and_unit(differences, weight, spatial_ndim)
+    return jnp.where(error == 0, jnp.inf, -10 * jnp.log10(jnp.where(error == 0, 1, error)) - 20 * jnp.log10(unit))
+
+
+@psnr_of_differences.defjvp
+def _psnr_of_differences_jvp(spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
+    (differences, weight), (tangent, _) = primals, tangents
+    error, unit = _error_and_unit(differences, weight, spatial_ndim)
+    # The derivative at identical images is 0, where the formula's is 0 / 0.
+    slope = jnp.where(error == 0, 0, -20 / math.log(10) / (jnp.where(error == 0, 1, error) * unit))
+    slopes = differences / _per_image(unit, differences) * _per_image(slope, differences)
+    products = slopes * _share(weight, differences, spatial_ndim) * tangent
+    return psnr_of_differences(*primals, spatial_ndim), products.sum(range(-1 - spatial_ndim, 0))
+
+
+def _share(weight: jax.Array | None, images: jax.Array, spatial_ndim: int) -> jax.Array | float:
+    """Returns the share of each pixel and channel in the mean, 0 where no pixel counts."""
+    if weight is None:
+        return 1 / math.prod(images.shape[-1 - spatial_ndim :])
+    weight = jnp.broadcast_to(weight, images.shape)
+    total = weight.sum(range(-1 - spatial_ndim, 0), keepdims=True)
+    return weight / jnp.where(total == 0, 1, total)
+
+
+def _error_and_unit(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> tuple[jax.Array, jax.Array]:
+    """Returns the mean squared error of each image, (*batch,), in the square of a unit, and the unit.
+
+    The unit is 1, or the largest difference of each image where squares, or the powers of the error in a
+    derivative, may leave the range of float32.
+    """
+    error = pixel_mean(jnp.square(differences), weight, spatial_ndim)
+
+    def in_largest() -> tuple[jax.Array, jax.Array]:
+        largest = lax.stop_gradient(jnp.abs(differences).max(range(-1 - spatial_ndim, 0)))
+        unit = jnp.where(largest == 0, 1, largest)
+        scaled = differences / _per_image(unit, differences)
+        return pixel_mean(jnp.square(scaled), weight, spatial_ndim), unit
+
+    in_range = ((error > 1e-12) & (error < 1e12)).all()
+    return lax.cond(in_range, lambda: (error, jnp.ones_like(error)), in_largest)
+
+
+def _per_image(values: jax.Array, images: jax.Array) -> jax.Array:
+    return values.reshape(*values.shape, *[1] * (images.ndim - values.ndim))
 
 
 def pixel_mean(values: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
     """Returns the mean over pixels and channels, (*batch,), weighted if `weight` is not None."""
     axes = tuple(range(-1 - spatial_ndim, 0))
     if weight is None:
-        return values.mean(axes)
+        return xla.sum_of_pixels(values, spatial_ndim) / math.prod(values.shape[-1 - spatial_ndim :])
     return weighted_mean(values, jnp.broadcast_to(weight, values.shape), axes)
 
 

@@ -112,6 +112,41 @@ def partial_row_sums(values: jax.Array, first_mean: jax.Array, share: jax.Array,
     return _tree_sum(terms)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def sum_of_pixels(values: jax.Array, spatial_ndim: int) -> jax.Array:
+    """Returns the sum over pixels and channels of (*batch, *spatial, channels): (*batch,).
+
+    XLA on CPU sums images of one channel on one core, one value after the other (1080x1920: 1.3 ms). Sums of groups of
+    eight rows are vectorised, and their sum is short (0.3 ms). Needed by all versions up to JAX 0.12; delete when
+    `jnp.sum` of one channel is as fast as that of three.
+    """
+    plain = functools.partial(_sum_of_pixels, spatial_ndim=spatial_ndim)
+    if values.shape[-1] > 1 or spatial_ndim == 1:
+        return plain(values)
+    return lax.platform_dependent(values, cpu=functools.partial(_sum_by_rows, spatial_ndim=spatial_ndim), default=plain)
+
+
+@sum_of_pixels.defjvp
+def _sum_of_pixels_jvp(spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
+    (values,), (tangent,) = primals, tangents
+    return sum_of_pixels(values, spatial_ndim), _sum_of_pixels(tangent, spatial_ndim)
+
+
+def _sum_of_pixels(values: jax.Array, spatial_ndim: int) -> jax.Array:
+    return values.sum(tuple(range(-1 - spatial_ndim, 0)))
+
+
+def _sum_by_rows(values: jax.Array, spatial_ndim: int) -> jax.Array:
+    axis = values.ndim - 1 - spatial_ndim
+    grouped = values.shape[axis] // 8 * 8
+    rest = lax.slice_in_dim(values, grouped, None, axis=axis)
+    groups = lax.slice_in_dim(values, 0, grouped, axis=axis)
+    # Neighbouring rows form a group, so that devices which share the image by its rows add rows of their own.
+    groups = groups.reshape(*values.shape[:axis], grouped // 8, 8, *values.shape[axis + 1 :])
+    sums = _tree_sum([lax.index_in_dim(groups, i, axis + 1, keepdims=False) for i in range(8)])
+    return _sum_of_pixels(lax.optimization_barrier(sums), spatial_ndim) + _sum_of_pixels(rest, spatial_ndim)
+
+
 def on_all_cores(i: jax.Array) -> jax.Array:
     """Returns the counter of a loop unchanged, through a sort, which makes XLA on CPU run the body on all cores.
 

@@ -92,3 +92,15 @@ def test_a_mask_without_pixels_leaves_no_error():
     assert jaxssim.psnr(x, y, data_range=1.0, mask=mask) == np.inf
     with pytest.raises(ValueError, match=r"mask has shape \(11, 12\)"):
         jaxssim.mae(x, y, mask=mask.T)
+
+
+@pytest.mark.parametrize("height", [1, 7, 8, 19])
+def test_means_of_one_channel_take_every_row_once(height):
+    x, y = np.random.default_rng(height).random((2, 3, height, 5, 1))
+    error = (x - y).reshape(3, -1)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(jaxssim.mse(x, y), (error**2).mean(1), rtol=1e-14)
+        np.testing.assert_allclose(jaxssim.mae(x, y), abs(error).mean(1), rtol=1e-14)
+        np.testing.assert_allclose(jaxssim.psnr(x, y, data_range=1.0), -10 * np.log10((error**2).mean(1)), rtol=1e-14)
+        gradient = jax.grad(lambda y: jaxssim.mse(x, y).sum())(y)
+    np.testing.assert_allclose(gradient, (y - x) * 2 / (height * 5), rtol=1e-14)
