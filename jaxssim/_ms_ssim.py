@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxssim import conventions
-from jaxssim._core import formulas, images, resampling
+from jaxssim._core import formulas, resampling
 from jaxssim._core.averaging import mean_of_formula
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair
@@ -209,7 +209,7 @@ def _means_by_scale(
     at_scales = []
     for scale, formula in enumerate(of_scales):
         if scale:
-            pair = images.map_images(resampling.halve, pair, convention.window.taps(layout.spatial_ndim))
+            pair = resampling.halve_pair(pair, taps=convention.window.taps(layout.spatial_ndim))
         at_scales.append(mean_of_formula(formula, convention, pair, layout.spatial_ndim))
     return at_scales
 

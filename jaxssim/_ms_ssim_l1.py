@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxssim._arrays import as_real
 from jaxssim._core import formulas, resampling, statistics
 from jaxssim._core.averaging import mean_over_windows
-from jaxssim._core.images import Pair
+from jaxssim._core.images import Pair, stored_sum_and_difference
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute, channel_mean
 from jaxssim._inputs import Reduction, check_positive, check_static, prepare, reduce_batch
@@ -93,7 +93,7 @@ def _ms_ssim_l1(
     """Returns alpha · (1 - MS-SSIM) + (1 - alpha) · L1, averaged over windows and channels: (*batch,)."""
 
     def mix(pair: Pair) -> jax.Array:
-        u, v = pair.sum_and_difference()
+        u, v = stored_sum_and_difference(pair)
         d = jnp.zeros((), u.centred.dtype)
         for size, sigma in zip(sizes, sigmas, strict=True):
             margins = ((max(sizes) // 2 - size // 2,) * 2,) * layout.spatial_ndim

@@ -47,7 +47,6 @@ class ImagePair(NamedTuple):
         # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
         u = ((x - offset_x) + (y - offset_y)) * scale[..., 0]
         v = ((x - y) - offset_v) * scale[..., 0]
-        u, v = xla.materialize((u, v))
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
         channels = offsets.shape[-1]
@@ -89,6 +88,11 @@ class SumDifference(NamedTuple):
 
 
 Pair = ImagePair | SumDifference
+
+
+def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
+    """Returns x + y and x - y in units of the data range, computed once for all that reads them."""
+    return xla.materialize(pair.sum_and_difference())
 
 
 def centre(image: jax.Array, offset: jax.Array, scale: jax.Array, weight: jax.Array | None) -> CentredImage:

@@ -35,7 +35,7 @@ def window_statistics(pair: Pair, taps: Taps) -> WindowStatistics:
 
 
 def _statistics_of(taps: Taps, pair: Pair) -> WindowStatistics:
-    return statistics_of_sum_difference(*pair.sum_and_difference(), taps, pair.constants)
+    return statistics_of_sum_difference(*images.stored_sum_and_difference(pair), taps, pair.constants)
 
 
 @functools.partial(window_statistics.defjvp, symbolic_zeros=True)
@@ -47,7 +47,7 @@ def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-
         return jvp.jvp_along(functools.partial(_statistics_of, taps), pair, nonzero)
     ((which, dx),) = nonzero.items()
     dimage, sign = pair.scaled_tangent(dx), (1, -1)[which]
-    u, v = pair.sum_and_difference()
+    u, v = images.stored_sum_and_difference(pair)
     weight, channels = _folded_weight(u), u.centred.shape[-1]
     moments_u, moments_v = (
         moments_by_passes(images.fold(image.centred), weight, taps, channels, fuse_last=False) for image in (u, v)
