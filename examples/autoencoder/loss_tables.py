@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from examples.autoencoder.measures import LOWER_IS_BETTER, MEASURES
+from examples.autoencoder.measures import DECIMALS, LOWER_IS_BETTER, MEASURES
 from examples.tables import markdown, mean_and_deviation
 
 PCA = "PCA"  # in the place of a loss
@@ -35,13 +35,13 @@ def rows(results: Sequence[Result], bottleneck: int) -> Iterator[list[str]]:
     signs = np.array([-1 if name in LOWER_IS_BETTER else 1 for name in MEASURES])
     best = (signs * values.mean(-1)).argmax(0)
     for i, loss in enumerate(losses):
-        cells = (format_cell(values[i, j], i == best[j]) for j in range(len(MEASURES)))
+        cells = (format_cell(values[i, j], i == best[j], DECIMALS.get(name, 4)) for j, name in enumerate(MEASURES))
         yield [loss, *cells]
 
 
-def format_cell(values: np.ndarray, best: bool) -> str:
+def format_cell(values: np.ndarray, best: bool, decimals: int) -> str:
     """Formats the mean over seeds, and the standard deviation where there are several; the best mean in bold."""
-    mean, *spread = mean_and_deviation(values, 2 if values.mean() > 2 else 4).split(" ", 1)
+    mean, *spread = mean_and_deviation(values, decimals).split(" ", 1)
     return " ".join([f"**{mean}**" if best else mean, *spread])
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import jaxssim
 from examples.autoencoder.steps import Network, reconstruct
 
-SIDE = 192  # pixels of a patch; MS-SSIM with its five scales needs 161
+SIDE = 192  # pixels of a patch; MS-SSIM and IW-SSIM with their five scales need 161
 BATCH = 8
-MEASURES = ("SSIM", "MS-SSIM", "CW-SSIM", "PSNR, dB", "L1")
+MEASURES = ("SSIM", "MS-SSIM", "CW-SSIM", "IW-SSIM", "SSIMULACRA 2", "PSNR, dB", "L1")
 LOWER_IS_BETTER = {"L1"}
+DECIMALS = {"SSIMULACRA 2": 2, "PSNR, dB": 2}  # of tables; 4 of all others
 
 
 def measure(network: Network, patches: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
@@ -26,7 +27,9 @@ def measure(network: Network, patches: np.ndarray) -> tuple[np.ndarray, dict[str
 
 @jax.jit
 def compute_measures(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Computes the measures of each pair of images, (measures, batch)."""
-    similarities = [metric(x, y, data_range=1.0) for metric in (jaxssim.ssim, jaxssim.ms_ssim)]
-    errors = [jaxssim.psnr(x, y, data_range=1.0), jaxssim.mae(x, y)]
-    return jnp.stack([*similarities, jaxssim.cw_ssim(x, y), *errors])
+    """Computes the measures of originals x and their reconstructions y, (measures, batch)."""
+    ssim, ms_ssim, iw_ssim, ssimulacra2, psnr = (
+        metric(x, y, data_range=1.0)
+        for metric in (jaxssim.ssim, jaxssim.ms_ssim, jaxssim.iw_ssim, jaxssim.ssimulacra2, jaxssim.psnr)
+    )
+    return jnp.stack([ssim, ms_ssim, jaxssim.cw_ssim(x, y), iw_ssim, ssimulacra2, psnr, jaxssim.mae(x, y)])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference_iw_ssim
+import reference_ssimulacra2
 
 for name in ("flax", "grain", "matplotlib", "optax", "orbax.checkpoint", "rich", "skimage", "tensorboardX", "tyro"):
     pytest.importorskip(name)
@@ -19,6 +21,7 @@ from examples.autoencoder.compare_losses import Study, check_same_study
 from examples.autoencoder.loss_tables import Result
 
 ROOT = Path(__file__).resolve().parents[2]
+LUMA = (0.299, 0.587, 0.114)
 
 
 @pytest.mark.slow
@@ -36,11 +39,15 @@ def test_measures_are_means_over_the_patches(monkeypatch):
     assert values["PSNR, dB"] == pytest.approx(np.mean(psnr), abs=1e-4)
     assert values["L1"] == pytest.approx(np.abs(x / 255 - y / 255).mean(), rel=1e-5)
     assert values["SSIM"] < values["MS-SSIM"] < 1
+    iw_ssim = [reference_iw_ssim.iw_ssim(a @ LUMA, b @ LUMA) for a, b in zip(x, y, strict=True)]
+    assert values["IW-SSIM"] == pytest.approx(np.mean(iw_ssim), abs=1e-5)
+    ssimulacra2 = [reference_ssimulacra2.ssimulacra2(a / 255, b / 255) for a, b in zip(x, y, strict=True)]
+    assert values["SSIMULACRA 2"] == pytest.approx(np.mean(ssimulacra2), abs=1e-2)
 
 
 def test_tables_show_mean_spread_and_the_best_loss(tmp_path):
     def values(ssim, l1):
-        return dict.fromkeys(measures.MEASURES, 0.0) | {"SSIM": ssim, "L1": l1}
+        return dict.fromkeys(measures.MEASURES, 0.0) | {"SSIM": ssim, "SSIMULACRA 2": -100 * l1, "L1": l1}
 
     results = [
         Result("mse", 3, 0, values(0.6, 0.02)),
@@ -52,6 +59,7 @@ def test_tables_show_mean_spread_and_the_best_loss(tmp_path):
     mse, ssim = loss_tables.rows(results, 3)
     assert mse[:2] == ["mse", "0.6500 ± 0.0707"]
     assert mse[-1] == "**0.0250** ± 0.0071"
+    assert mse[5] == "**-2.50** ± 0.71"
     assert ssim[:2] == ["ssim", "**0.8000** ± 0.0000"]
     (only,) = loss_tables.rows(results, 12)
     assert only[:2] == ["mse", "**0.9000**"]
