@@ -23,6 +23,7 @@ import workers
 # Workers of other libraries may lack JAX: functions import what needs it.
 
 FOLDER = Path(__file__).parent
+KEPT = FOLDER.parent / "tests" / "core" / "reference"
 REFLECTED = ("torchmetrics", "opencv-contrib")  # these average windows over the edge too; all others those inside
 NOTES = """Errors of the mean SSIM of one pair with a Gaussian window of 11 pixels and sigma 1.5, data range 1: noise
 from 0 to 1, and the same image with more noise; where a case says so, with an offset added or the contrast about 0.5
@@ -117,21 +118,22 @@ def against_matlab(folder):
 
 
 def against_programs(folder):
-    """Yields the errors of IW-SSIM against piq, and those of SSIMULACRA 2, in points of 100, against its program."""
+    """Yields the errors of IW-SSIM and, in points of 100, of SSIMULACRA 2 over the pairs of which DIR has pictures."""
     import jaxssim
     from jaxssim._pictures import read
 
-    for path, key, metric in (
-        (folder / "iw_ssim.json", "iw_ssim", functools.partial(jaxssim.iw_ssim, channel_axis=-1)),
-        (folder / "rgb" / "ssimulacra2.json", "ssimulacra2", functools.partial(jaxssim.ssimulacra2, channel_axis=-1)),
+    for whose, metric, path, pictures in (
+        ("MATLAB", jaxssim.iw_ssim, KEPT / "iw_ssim.json", folder),
+        ("its program", jaxssim.ssimulacra2, folder / "rgb" / "ssimulacra2.json", folder / "rgb"),
     ):
-        errors = []
+        key, errors = metric.__name__, []
         for pair in json.loads(path.read_text()) if path.exists() else []:
-            if pair[key] is not None:
-                images = (read(path.parent / pair[name]).pixels for name in ("reference", "distorted"))
-                errors.append(abs(float(metric(*images)) - pair[key]))
+            files = [pictures / pair[name] for name in ("reference", "distorted")]
+            if pair[key] is not None and files[1].exists():
+                images = (read(file).pixels for file in files)
+                errors.append(abs(float(metric(*images, channel_axis=-1)) - pair[key]))
         if errors:
-            yield line(f"{'piq' if key == 'iw_ssim' else 'its program'}, {key}", errors)
+            yield line(f"{whose}, {key}", errors)
 
 
 def against_kept():

@@ -1,4 +1,4 @@
-"""IW-SSIM against piq in float64 and against the formulas of the paper; see reference/README.md."""
+"""IW-SSIM against the code of the paper and against its formulas; see reference/README.md."""
 
 import json
 
@@ -9,7 +9,7 @@ import pytest
 import reference_iw_ssim
 from jax.test_util import check_grads
 from marks import slow
-from pictures import COMMITTED, read_pair
+from pictures import COMMITTED, SHARED, read_pair
 
 import jaxssim
 
@@ -26,26 +26,40 @@ def loss(x, y, **options):
     return jaxssim.iw_ssim_loss(x, y, **SMALL | options)
 
 
-def of_shape(*shape):
-    pairs = [(*read_pair(COMMITTED, pair), pair["iw_ssim"]) for pair in PAIRS]
-    return tuple(map(np.stack, zip(*(p for p in pairs if p[0].shape == shape and p[2] is not None), strict=True)))
+def of_shape(*shape, folder=COMMITTED):
+    """Returns (x, y, values of the paper's code) for the pairs in a folder of a shape."""
+    here = (pair for pair in PAIRS if pair["iw_ssim"] is not None and (folder / pair["distorted"]).exists())
+    pairs = [(*read_pair(folder, pair), pair["iw_ssim"]) for pair in here]
+    return tuple(map(np.stack, zip(*(pair for pair in pairs if pair[0].shape == shape), strict=True)))
 
 
 @pytest.mark.parametrize("shape", [(256, 256), pytest.param((512, 768), marks=slow)])
-def test_values_equal_piq(shape):
+def test_values_equal_the_code_of_the_paper(shape):
     x, y, values = of_shape(*shape)
     np.testing.assert_allclose(jaxssim.iw_ssim(x, y, channel_axis=None), values, rtol=0, atol=1e-6)
 
 
 @slow
-def test_float64_equals_piq_and_the_reference():
+def test_float64_equals_the_code_of_the_paper_and_the_reference():
     x, y, values = of_shape(240, 352)
     with jax.enable_x64(True):
         actual = jaxssim.iw_ssim(np.float64(x), np.float64(y), data_range=255.0, channel_axis=None)
     np.testing.assert_allclose(actual, values, rtol=0, atol=1e-9)
     np.testing.assert_allclose(
-        actual[:2], [reference_iw_ssim.iw_ssim(*pair) for pair in zip(x[:2], y[:2], strict=True)], atol=1e-9
+        [reference_iw_ssim.iw_ssim(*pair) for pair in zip(x, y, strict=True)], values, rtol=0, atol=1e-12
     )
+
+
+@slow
+@pytest.mark.parametrize("shape", [(256, 256), (509, 763)])
+def test_float64_equals_the_code_of_the_paper_on_all_pairs(shape):
+    if not SHARED.exists():
+        pytest.skip(f"no {SHARED}")
+    x, y, values = of_shape(*shape, folder=SHARED)
+    np.testing.assert_allclose(jaxssim.iw_ssim(x, y, channel_axis=None), values, rtol=0, atol=1e-5)
+    with jax.enable_x64(True):
+        actual = jaxssim.iw_ssim(np.float64(x), np.float64(y), data_range=255.0, channel_axis=None)
+    np.testing.assert_allclose(actual, values, rtol=0, atol=1e-9)
 
 
 @slow
