@@ -157,6 +157,23 @@ def test_guard_and_k_reach_cw_ssim():
     assert (np.diagonal(matrix) == 1).all()
 
 
+@slow
+@pytest.mark.parametrize("kind", ["pixels", "channel", "channels", "channels first", "no channels"])
+def test_a_mask_reaches_cw_ssim(kind):
+    stack = np.random.default_rng(0).random((3, 34, 37, 3), np.float32)
+    mask = np.random.default_rng(1).random((34, 37, 3)) * (np.arange(37)[:, None] > 16)
+    mask = {"pixels": mask[..., 0], "channel": mask[..., :1]}.get(kind, mask)
+    options = dict(levels=2, orientations=4)
+    if kind == "no channels":
+        stack, mask, options = stack[..., 0], mask[..., 0], options | {"channel_axis": None}
+    expected = [[jaxssim.cw_ssim(a, b, mask=mask, **options) for b in stack] for a in stack]
+    if kind == "channels first":
+        stack, mask, options = np.moveaxis(stack, -1, -3), np.moveaxis(mask, -1, -3), options | {"channel_axis": -3}
+    matrix = jaxssim.pairwise(stack, metric="cw_ssim", mask=mask, **options)
+    np.testing.assert_allclose(matrix, expected, rtol=0, atol=3e-7)
+    assert abs(matrix - jaxssim.pairwise(stack, metric="cw_ssim", **options)).max() > 1e-3
+
+
 class TestErrors:
     def test_unknown_metric(self):
         for metric in ("lpips", ["mse"], None):
