@@ -18,7 +18,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxssim import conventions
-from jaxssim._core import formulas
+from jaxssim._core import formulas, images
 from jaxssim._core.filtering import weighted_sum
 from jaxssim._core.images import CentredImage
 from jaxssim._core.jvp import jit_with_own_jvp
@@ -62,8 +62,8 @@ def iw_ssim(
 
     A mean of contrast · structure of at most 0 has no real power; the value is then 0, and its derivative 0. Where the
     covariance of neighbourhoods is singular, as for flat images, the authors' code divides by 0; here a share of the
-    last digit is added to the covariance, so that values and derivatives are finite. Beyond 100 data ranges from 0, the
-    information is that of the images scaled down to 100.
+    last digit is added to the covariance, so that values and derivatives are finite. Where an image spans more than 100
+    data ranges, the information is that of the images scaled down to 100.
 
     Args:
         x: Original images (*batch, height, width, 3 or 1): uint8, uint16, float16, bfloat16, float32 or float64.
@@ -149,18 +149,21 @@ def one_minus_iw_ssim(checked: CheckedInputs, weights: tuple[float, ...], layout
     dtype = statistics_dtype(checked.x, checked.y)
     x, y = (canonical_image(image, layout).astype(dtype) for image in (checked.x, checked.y))
     unit = canonical_data_range(checked.data_range, x, layout)
-    x, y = _luma(x / unit), _luma(y / unit)
-    # The pyramid of the difference keeps the digits that a difference of pyramids loses.
-    bands_x, bands_v = _pyramid(x, len(weights)), _pyramid(x - y, len(weights))
-    unit = 255 / _excess(x, y)
+    # The pyramid of the difference keeps the digits that a difference of pyramids loses. Constants that keep the digits
+    # of images far from 0 leave all bands but the last one.
+    v = x - y
+    constant_x, constant_v = images.offsets((x, v), None, 2)
+    x, v = _luma((x - constant_x) / unit), _luma((v - constant_v) / unit)
+    bands_x, bands_v = _pyramid(x, len(weights)), _pyramid(v, len(weights))
+    constants = tuple(2 ** (len(weights) - 1) * _luma(constant / unit) for constant in (constant_x, constant_v))
+    unit = 255 / _excess(x, x - v)
     ds = []
     for level, (band, v) in enumerate(zip(bands_x, bands_v, strict=True)):
-        statistics = _statistics(band, v)
         if level == len(weights) - 1:
-            d = formulas.one_minus_ssim(statistics, CONVENTION, WINDOW)
+            d = formulas.one_minus_ssim(_statistics(band, v, *constants), CONVENTION, WINDOW)
             share = jnp.ones_like(d)
         else:
-            d = formulas.one_minus_contrast_structure(statistics, CONVENTION, WINDOW)
+            d = formulas.one_minus_contrast_structure(_statistics(band, v), CONVENTION, WINDOW)
             parent = bands_x[level + 1] if level < len(weights) - 2 else None
             margin = len(WINDOW[0]) // 2 - 1
             # Where no window holds information, all count alike.
@@ -183,7 +186,7 @@ def _luma(image: jax.Array) -> jax.Array:
 
 
 def _excess(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Returns how many times farther than 100 data ranges from 0 an image reaches, at least 1: (*batch, 1, 1).
+    """Returns how many times farther than 100 data ranges an image is from its constant, at least 1: (*batch, 1, 1).
 
     Divided by it, values have powers that float32 can hold.
     """
@@ -191,11 +194,19 @@ def _excess(x: jax.Array, y: jax.Array) -> jax.Array:
     return lax.stop_gradient(jnp.maximum(largest / 100, 1))
 
 
-def _statistics(band: jax.Array, v: jax.Array) -> WindowStatistics:
-    """Returns the statistics of a band of the original, whose difference from that of the distorted image is `v`."""
-    zero = jnp.zeros((*band.shape[:-2], 1, 1, 1), band.dtype)
-    u = CentredImage((2 * band - v)[..., None], zero)
-    return statistics_of_sum_difference(u, CentredImage(v[..., None], zero), WINDOW, None)
+def _statistics(
+    band: jax.Array, v: jax.Array, constant: ArrayLike = 0.0, constant_v: ArrayLike = 0.0
+) -> WindowStatistics:
+    """Returns the statistics of a band of the original, whose difference from that of the distorted image is `v`.
+
+    Each is given less a constant.
+    """
+    shape = (*band.shape[:-2], 1, 1)
+    of_u, of_v = (
+        jnp.broadcast_to(each, shape)[..., None].astype(band.dtype) for each in (2 * constant - constant_v, constant_v)
+    )
+    u = CentredImage((2 * band - v)[..., None], of_u)
+    return statistics_of_sum_difference(u, CentredImage(v[..., None], of_v), WINDOW, None)
 
 
 def _pyramid(image: jax.Array, levels: int) -> list[jax.Array]:
@@ -251,13 +262,17 @@ def _energy(vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
     n = vectors.shape[-3]
     flat = vectors.reshape(*vectors.shape[:-2], -1)
     covariance = jnp.einsum("...ip,...jp->...ij", flat, flat, precision="highest") / flat.shape[-1]
-    # Makes the covariance regular, and its eigenvalues distinct, as their derivatives need.
-    scale = jnp.finfo(flat.dtype).eps * (1 + lax.stop_gradient(jnp.trace(covariance, axis1=-2, axis2=-1)))
+    # Makes the covariance regular, and its eigenvalues distinct, as their derivatives need. Rounding may have made a
+    # singular one so indefinite that it needs more.
+    fixed = lax.stop_gradient(covariance)
+    scale = jnp.finfo(flat.dtype).eps * (1 + jnp.trace(fixed, axis1=-2, axis2=-1))[..., None, None]
     ramp = np.diag(1 + np.arange(n) / n).astype(flat.dtype)
-    covariance = covariance + scale[..., None, None] * jnp.broadcast_to(ramp, covariance.shape)
+    indefinite = jnp.isnan(jnp.linalg.cholesky(fixed + scale * ramp)).any((-2, -1), keepdims=True)
+    covariance = covariance + jnp.where(indefinite, 100 * scale, scale) * ramp
     whitened = lax.linalg.triangular_solve(jnp.linalg.cholesky(covariance), flat, left_side=True, lower=True)
     energy = (whitened**2).mean(-2).reshape(*vectors.shape[:-3], *vectors.shape[-2:])
-    return energy, jnp.linalg.eigvalsh(covariance)
+    eigenvalues = jnp.linalg.eigvalsh(covariance)
+    return energy, jnp.where(eigenvalues < 0, 0, eigenvalues)
 
 
 def _enlarge(image: jax.Array, shape: tuple[int, int]) -> jax.Array:
