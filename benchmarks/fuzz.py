@@ -6,8 +6,8 @@ Every pair draws its own kind, contrast, offset, scale and data range (`fuzz_pai
 are few, because each of them compiles. The float64 values come from `reference.py`.
 
 Promised for every pair of finite images, up to 1e15 data ranges from 0:
-    values and gradients are finite; SSIM, its maps and MS-SSIM lie within [-1, 1], losses within [0, 2], DSSIM within
-    [0, 1].
+    values and gradients are finite; SSIM, its maps and MS-SSIM lie within [-1, 1], losses within [0, 2], DSSIM and
+    IW-SSIM within [0, 1], SSIMULACRA 2 is at most 100.
 Promised where images keep to their data range, at most 1,000 data ranges from 0, including images with dead pixels and
 pairs up to 10 data ranges apart (wider images round x + y; the program prints their worst error, which has no limit):
     SSIM is within 2e-7 of float64, or within 2e-6 / sqrt(n) for the mean of n < 100 windows, each within 2e-6;
@@ -15,6 +15,8 @@ pairs up to 10 data ranges apart (wider images round x + y; the program prints t
     maps are within 2e-6, or within 5e-6 beyond 10 data ranges from 0 and under masks. Where a pair has values of both
     signs, means cancel and luminance has a slope of 1 / k1: there the limits are 5e-6, 5e-5 (relative) and 2e-5.
     MS-SSIM, whose powers are infinitely steep at 0, is within the change that errors of this size in its factors cause.
+    IW-SSIM is within 1e-4, or 0.02 where the original has nearly flat windows or a singular covariance; SSIMULACRA 2 is
+    within 0.01 of 100 points; in float64 they are within 1e-8 and 1e-4.
 
 The program prints each pair that breaks a promise with the number of its batch; `--batch` runs that batch alone,
 whatever the count.
@@ -27,6 +29,7 @@ import math
 import sys
 import time
 
+import fuzz_originals
 import jax
 import measuring
 import numpy as np
@@ -49,6 +52,12 @@ BOUNDS = {
     "dssim": (0, 1),
     "ssim_loss": (0, 2),
     "ms_ssim_loss": (0, 1),
+    "iw_ssim": (0, 1),
+    "iw_ssim, float64": (0, 1),
+    "iw_ssim_loss": (0, 1),
+    "ssimulacra2": (-np.inf, 100),
+    "ssimulacra2, float64": (-np.inf, 100),
+    "ssimulacra2_loss": (0, np.inf),
 }
 
 
@@ -219,10 +228,14 @@ def fuzz(count, seed, tallies, only=None):
         setting = SETTINGS[number % len(SETTINGS)]
         # Each batch has its own generator, so that it can run alone.
         batch = draw_batch(np.random.default_rng([seed, number]), BATCH, setting)
-        expected = expect(batch, setting)
+        if setting.metric == "ssim":
+            values, expected = compute(batch, setting), expect(batch, setting)
+        else:
+            values = fuzz_originals.compute(batch, setting)
+            expected = fuzz_originals.expect(batch, setting, values)
         labels = [f"seed {seed}, batch {number}, pair {i} ({name})" for i, name in enumerate(batch.names)]
-        for name, values in compute(batch, setting).items():
-            yield from compare(tallies.setdefault(name, Tally()), name, values, expected, batch, labels)
+        for name, each in values.items():
+            yield from compare(tallies.setdefault(name, Tally()), name, each, expected, batch, labels)
 
 
 def report(tallies, options, seconds):

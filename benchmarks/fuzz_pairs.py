@@ -23,6 +23,7 @@ class Setting:
     convention: Convention = conventions.WANG2004
     mask: str | None = None  # "shared": one for all images; "image": one for each; "channel": one for each channel
     multiscale: bool = False
+    metric: str = "ssim"  # or one of those in `fuzz_originals.py`
 
     @property
     def layout(self):
@@ -61,6 +62,8 @@ SETTINGS = (
     Setting(shape=(12, 14, 2), mask="shared", convention=conventions.KORNIA),
     Setting(shape=(200, 2), mask="image", spatial_ndim=1),
     Setting(shape=(7, 9, 8, 2), mask="channel", spatial_ndim=3, convention=SMALL),
+    Setting(shape=(24, 27), channels=False, metric="iw_ssim"),
+    Setting(shape=(16, 19, 3), metric="ssimulacra2"),
 )
 
 
