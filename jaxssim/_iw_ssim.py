@@ -24,6 +24,7 @@ from jaxssim._core.images import CentredImage
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import weighted_mean
 from jaxssim._core.statistics import WindowStatistics, statistics_of_sum_difference
+from jaxssim._core.symmetric import eigh, whitening
 from jaxssim._inputs import Reduction, check_colours, check_data_range, check_images, reduce_batch
 from jaxssim._layout import (
     LAST,
@@ -267,11 +268,11 @@ def _energy(vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
     fixed = lax.stop_gradient(covariance)
     scale = jnp.finfo(flat.dtype).eps * (1 + jnp.trace(fixed, axis1=-2, axis2=-1))[..., None, None]
     ramp = np.diag(1 + np.arange(n) / n).astype(flat.dtype)
-    indefinite = jnp.isnan(jnp.linalg.cholesky(fixed + scale * ramp)).any((-2, -1), keepdims=True)
+    indefinite = jnp.isnan(whitening(fixed + scale * ramp)).any((-2, -1), keepdims=True)
     covariance = covariance + jnp.where(indefinite, 100 * scale, scale) * ramp
-    whitened = lax.linalg.triangular_solve(jnp.linalg.cholesky(covariance), flat, left_side=True, lower=True)
+    whitened = jnp.einsum("...ij,...jp->...ip", whitening(covariance), flat, precision="highest")
     energy = (whitened**2).mean(-2).reshape(*vectors.shape[:-3], *vectors.shape[-2:])
-    eigenvalues = jnp.linalg.eigvalsh(covariance)
+    eigenvalues, _ = eigh(covariance)
     return energy, jnp.where(eigenvalues < 0, 0, eigenvalues)
 
 
