@@ -42,7 +42,10 @@ def of_jaxssim(row):
     """Calls this library."""
     import jaxssim
 
-    value, loss = getattr(jaxssim, row.metric), getattr(jaxssim, f"{row.metric}_loss")
+    value = getattr(jaxssim, row.metric)
+    if row.metric == "psnr":
+        return of_jax(row, functools.partial(value, data_range=1.0), lambda x, y: -value(x, y, data_range=1.0).mean())
+    loss = getattr(jaxssim, f"{row.metric}_loss")
     if row.metric not in ("ssim", "ms_ssim"):
         return of_jax(row, functools.partial(value, data_range=1.0), functools.partial(loss, data_range=1.0))
     window = jaxssim.Gaussian(row.size, row.sigma) if row.sigma else jaxssim.Uniform(row.size)
@@ -154,9 +157,9 @@ def of_torchmetrics(row):
     return of_torch(row, functools.partial(metric, data_range=1.0))
 
 
-def of_images(row, similarity, scale=1):
+def of_images(row, similarity, scale=1, metric="ssim"):
     """Calls a function of one pair of NumPy arrays for one pair after the other."""
-    if (row.work, row.metric) != ("forward", "ssim"):
+    if (row.work, row.metric) != ("forward", metric):
         return None
     pairs = [(scale * x, scale * y) for x, y in zip(*arrays(row)[:2], strict=True)]
     return lambda: (np.mean([similarity(x, y) for x, y in pairs]),), lambda result: None
@@ -164,8 +167,10 @@ def of_images(row, similarity, scale=1):
 
 def of_skimage(row):
     """Calls scikit-image with Wang's definition, or its own where the window is uniform."""
-    from skimage.metrics import structural_similarity
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+    if row.metric == "psnr":
+        return of_images(row, functools.partial(peak_signal_noise_ratio, data_range=1.0), metric="psnr")
     wang = dict(gaussian_weights=True, sigma=row.sigma, use_sample_covariance=False) if row.sigma else {}
     options = dict(win_size=row.size, data_range=1.0, channel_axis=-1, **wang)
     return of_images(row, functools.partial(structural_similarity, **options))
@@ -177,6 +182,28 @@ def of_fast_ssim(row):
 
     options = dict(data_range=1.0, win_size=row.size)
     return None if row.sigma else of_images(row, functools.partial(fast_ssim.ssim, **options))
+
+
+def of_blazediff(row):
+    """Calls blazediff-ssim, in Rust with SIMD on one thread, which reads RGBA pixels and compares their luma."""
+    metric = {"ssim": "ssim", "ms_ssim": "ms-ssim"}.get(row.metric)
+    if row.work != "forward" or metric is None or (row.size, row.sigma) != (11, 1.5):
+        return None
+    import blazediff_ssim
+
+    pairs = [[rgba(image) for image in pair] for pair in zip(*arrays(row)[:2], strict=True)]
+    height, width = row.shape[1:3]
+
+    def similarity(x, y):
+        return blazediff_ssim.compare_rgba(x, y, width, height, metric=metric).score
+
+    return lambda: (np.mean([similarity(x, y) for x, y in pairs]),), lambda result: None
+
+
+def rgba(image):
+    """Returns the 8-bit RGBA pixels of an image in [0, 1] with 1 or 3 channels."""
+    colours = np.broadcast_to(np.uint8(255 * image + 0.5), (*image.shape[:2], 3))
+    return np.dstack([colours, np.full(image.shape[:2], 255, np.uint8)]).tobytes()
 
 
 def of_opencv(row):
@@ -230,8 +257,9 @@ PEERS = {  # by name: the function here, and the modules whose versions are prin
     "dm-pix": (of_dm_pix, ("dm_pix", "jax")),
     "scikit-image": (of_skimage, ("skimage", "numpy")),
     "fast-ssim": (of_fast_ssim, ("fast_ssim", "numpy")),
+    "blazediff": (of_blazediff, ("blazediff_ssim", "numpy")),
     "opencv": (of_opencv, ("cv2", "numpy")),
     "opencv-contrib": (of_opencv_contrib, ("cv2", "cv2.quality")),
     "ssimulacra2": (of_ssimulacra2, ("ssimulacra2", "numpy")),
 }
-CPU_ONLY = ("tensorflow", "scikit-image", "fast-ssim", "opencv", "opencv-contrib", "ssimulacra2")
+CPU_ONLY = ("tensorflow", "scikit-image", "fast-ssim", "blazediff", "opencv", "opencv-contrib", "ssimulacra2")

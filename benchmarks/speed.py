@@ -32,7 +32,7 @@ WORKS = {
     "both": "value and both gradients",
     "jvp": "value and jvp",
 }
-METRICS = {"ssim": "SSIM", "ms_ssim": "MS-SSIM", "iw_ssim": "IW-SSIM", "ssimulacra2": "SSIMULACRA 2"}
+METRICS = {"ssim": "SSIM", "ms_ssim": "MS-SSIM", "iw_ssim": "IW-SSIM", "ssimulacra2": "SSIMULACRA 2", "psnr": "PSNR"}
 FILTERED = {"forward": 4, "gradient": 7, "both": 8, "jvp": 7}  # images that go through the window
 IMAGES_READ_OR_WRITTEN = {"forward": 2, "gradient": 3, "both": 4, "jvp": 3}  # images read or written
 
@@ -61,7 +61,7 @@ class Row:
         return ", ".join([*parts, *([self.dtype] if self.dtype != "float32" else [])])
 
 
-PREFIXES = {"": "ssim", "ms_": "ms_ssim", "iw_": "iw_ssim", "ssimulacra2_": "ssimulacra2"}  # of works
+PREFIXES = {"": "ssim", "ms_": "ms_ssim", "iw_": "iw_ssim", "ssimulacra2_": "ssimulacra2", "psnr_": "psnr"}  # of works
 FEW = ("iw_ssim", "ssimulacra2")  # which one other library has; its limit counts the windows of MS-SSIM alone
 PHOTOS, SCREEN, PATCHES = (8, 256, 256, 3), (1, 1080, 1920, 3), (64, 64, 64, 3)
 HEADLINE = [Row(work, shape) for shape in (PHOTOS, SCREEN, PATCHES) for work in ("forward", "gradient")]
@@ -81,12 +81,28 @@ ALSO += [
 ]
 KODAK = (1, 512, 768, 3)
 ALSO += [Row(work, KODAK, metric, also=True) for metric in ("ms_ssim", *FEW) for work in ("forward", "gradient")]
-BESIDE = ("jaxssim", "tensorflow", "scikit-image")  # the libraries measured for the rows of `ALSO`
+GREY = (1, 1080, 1920, 1)
+ALSO += [
+    Row(work, shape, metric, also=True)
+    for shape in (SCREEN, GREY)
+    for metric in ("ssim", "ms_ssim", "psnr")
+    for work in ("forward", "gradient")
+    if (shape, metric) != (SCREEN, "ssim")
+]
+ALSO += [Row("forward", shape, size=7, sigma=None, also=True) for shape in (SCREEN, GREY)]
+BESIDE = (
+    "jaxssim",
+    "tensorflow",
+    "scikit-image",
+    "fast-ssim",
+    "blazediff",
+)  # the libraries measured for the rows of `ALSO`
 NOTES = """In brackets: a library's time divided by jaxssim's, or jaxssim's time divided by the limit. All follow Wang's
 definition, except torchmetrics and opencv-contrib, which include windows over the edge, and the rows with a uniform
-window, where jaxssim and scikit-image use the sample covariance. Options: `downsample=False` for piq, `padding="valid"`
-for kornia. TensorFlow has no uniform window; a very wide Gaussian takes its place. Gradients are by the second image
-unless a row says otherwise. opencv is the recipe of five blurs."""
+window, where jaxssim, scikit-image and fast-ssim use the sample covariance. Options: `downsample=False` for piq,
+`padding="valid"` for kornia. TensorFlow has no uniform window; a very wide Gaussian takes its place. fast-ssim and
+blazediff have no derivatives; blazediff reads the luma of 8-bit pixels, a third of the values of colour images.
+Gradients are by the second image unless a row says otherwise. opencv is the recipe of five blurs."""
 
 
 class RequestHandler(workers.RequestHandler):
@@ -173,7 +189,8 @@ def limit(row, limits):
     values, taps = math.prod(row.shape), row.size if row.sigma else 1  # a running sum adds one value and subtracts one
     scales = 1 if row.metric == "ssim" else 4 / 3
     traffic = IMAGES_READ_OR_WRITTEN[row.work] * values * np.dtype(row.dtype).itemsize / limits["bytes"]
-    operations = FILTERED[row.work] * 2 * taps * 2 * scales * values  # along two axes; a tap multiplies and adds
+    filtered = 0 if row.metric == "psnr" else FILTERED[row.work]
+    operations = filtered * 2 * taps * 2 * scales * values  # along two axes; a tap multiplies and adds
     arithmetic = operations / limits["flops"]
     return {"limit": max(traffic, arithmetic), "limited_by": "memory" if traffic > arithmetic else "arithmetic"}
 
@@ -235,30 +252,34 @@ def header_lines(results):
 
 
 def draw(records, header, path):
-    """Draws a panel for each row, in two columns, with a bar for each library."""
+    """Draws a panel for each row, in two columns, with a bar for each library: its time divided by jaxssim's."""
     bars = [max(len(r["seconds"]) for r in records[i : i + 2]) for i in range(0, len(records), 2)]
     figure = measuring.picture(path, figsize=(8, 0.4 + sum(0.19 * count + 0.4 for count in bars)))
     if figure is None:
         return
-    every = [1e3 * time for record in records for times in record["seconds"].values() for time in times]
-    options = dict(squeeze=False, sharex=True, height_ratios=bars, subplot_kw={"xscale": "log"})
-    for axes, record in itertools.zip_longest(figure.subplots(len(bars), 2, **options).flat, records):
+    for axes, record in itertools.zip_longest(
+        figure.subplots(len(bars), 2, squeeze=False, height_ratios=bars).flat, records
+    ):
         axes.set_axis_off() if record is None else panel(axes, record)
-        axes.set_xlim(min(every) / 2, max(every) * 3)
     for row, count in enumerate(bars):
         for axes in figure.axes[2 * row : 2 * row + 2]:
             axes.set_ylim(count - 0.4, -0.6)  # equally thick bars in all panels
-    figure.supxlabel(f"milliseconds, logarithmic; {header}", fontsize=6.5, color="#667078")
+    figure.supxlabel(f"times as slow as jaxssim, and milliseconds; {header}", fontsize=6.5, color="#667078")
     measuring.save(figure, path)
 
 
 def panel(axes, record):
     """Draws the libraries of one row, the fastest at the top."""
-    medians = {name: 1e3 * statistics.median(seconds) for name, seconds in record["seconds"].items()}
+    medians = {name: statistics.median(seconds) for name, seconds in record["seconds"].items()}
     names = sorted(medians, key=medians.get)
+    ratios = [medians[name] / medians["jaxssim"] for name in names]
     colors = [measuring.OURS if name == "jaxssim" else measuring.THEIRS for name in names]
-    drawn = axes.barh(names, [medians[name] for name in names], color=colors, height=0.75)
-    axes.bar_label(drawn, [measuring.number(medians[name]) for name in names], padding=3, fontsize=8)
+    labels = [
+        f"{measuring.number(ratio)}  ({measuring.number(1e3 * medians[name])} ms)"
+        for name, ratio in zip(names, ratios, strict=True)
+    ]
+    axes.bar_label(axes.barh(names, ratios, color=colors, height=0.75), labels, padding=3, fontsize=7.5)
+    axes.set_xlim(0, 1.45 * max(ratios))
     axes.set_title(f"{record['name']}, {record['images']}", loc="left", fontsize=9.5)
     axes.tick_params(length=0, labelsize=8.5)
     axes.tick_params(axis="x", which="both", length=0, labelbottom=False)
@@ -302,7 +323,7 @@ def main():
     results = measure(choose_rows(options), options)
     path = options.output / f"speed-{results['stem']}"
     measuring.write(path, list(header_lines(results)), list(tables(results["rows"])), results)
-    drawn = [record for record in results["rows"] if record["seconds"] and not record["also"]]
+    drawn = [record for record in results["rows"] if "jaxssim" in record["seconds"] and not record["also"]]
     if drawn:
         draw(drawn, results["header"], f"{path}.png")
 
