@@ -18,6 +18,9 @@ from jaxssim.conventions import Convention
 Reduction = Literal["mean", "none"]
 INTEGER_RANGES = {"uint8": 255, "uint16": 65535}
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+# Names of NumPy's types take longer to compare than the types do, and so does a search for tracers.
+TYPES = frozenset(map(jnp.dtype, (*INTEGER_RANGES, *FLOATS)))
+NEVER_TRACED = (int, float, bool, str, type(None))
 WEIGHTS_NOT_VALID = "mask must hold weights of at least 0, all finite; got a negative, infinite or NaN weight"
 
 
@@ -84,7 +87,7 @@ def check_image(name: str, image: Any, layout: Layout) -> Any:
             f"{name} has type {image.dtype}, complex numbers; pass jnp.abs({name}) to compare magnitudes, or real and "
             "imaginary part as two channels"
         )
-    if str(image.dtype) not in (*INTEGER_RANGES, *FLOATS):
+    if image.dtype not in TYPES:
         raise ValueError(
             f"{name} has type {image.dtype}; pass uint8, uint16, float16, bfloat16, float32 or float64, for instance "
             f"{name}.astype(jnp.float32) with the data_range of its values"
@@ -150,6 +153,8 @@ def check_data_range(data_range: Any, x: Any, y: Any, batch: Shape) -> Any:
 def check_static(**arguments: Any) -> None:
     """Raises a ValueError for an argument that `jax.jit` traces but whose value the program depends on."""
     for name, value in arguments.items():
+        if isinstance(value, NEVER_TRACED):
+            continue
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
             raise ValueError(
                 f"{name} is traced, but the program depends on its value; pass static_argnames={name!r} to jax.jit, or "

@@ -76,7 +76,8 @@ def ssim(
         0.7792
     """
     layout = Layout(spatial_ndim, channel_axis, crop_border)
-    return 1 - _values(prepare(x, y, data_range, mask, convention, layout, k1, k2), convention, layout)
+    checked = prepare(x, y, data_range, mask, convention, layout, k1, k2)
+    return over_mesh(mean_ssim, checked, (convention, layout), padding_of_mean(convention))
 
 
 def dssim(
@@ -175,6 +176,14 @@ def ssim_loss(
 
 def _values(checked: CheckedInputs, convention: Convention, layout: Layout) -> jax.Array:
     return over_mesh(mean_one_minus_ssim, checked, (convention, layout), padding_of_mean(convention))
+
+
+@jit_with_own_jvp
+def mean_ssim(
+    checked: CheckedInputs, convention: Convention, layout: Layout, shards: Shards | None = None
+) -> jax.Array:
+    """Returns the mean of SSIM over windows and channels, (*batch,), from one call of a compiled program."""
+    return 1 - mean_one_minus_ssim(checked, convention, layout, shards)
 
 
 @jit_with_own_jvp
