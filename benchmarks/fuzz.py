@@ -10,7 +10,7 @@ Promised for every pair of finite images, up to 1e15 data ranges from 0:
     IW-SSIM within [0, 1], SSIMULACRA 2 is at most 100.
 Promised where images keep to their data range, at most 1,000 data ranges from 0, including images with dead pixels and
 pairs up to 10 data ranges apart (wider images round x + y; the program prints their worst error, which has no limit):
-    SSIM is within 2e-7 of float64, or within 2e-6 / sqrt(n) for the mean of n < 100 windows, each within 2e-6;
+    SSIM is within 2e-7 of float64, or within 2e-6 / sqrt(n) for n < 100 different windows, each within 2e-6;
     1 - SSIM has a relative error of at most 1e-5, or an absolute error of 1e-29 where squared differences underflow;
     maps are within 2e-6, or within 5e-6 beyond 10 data ranges from 0 and under masks. Where a pair has values of both
     signs, means cancel and luminance has a slope of 1 / k1: there the limits are 5e-6, 5e-5 (relative) and 2e-5.
@@ -121,7 +121,7 @@ def expect(batch, setting):
     similarity_map = reference.product(*terms)
     counted = reference.counted_windows(similarity_map, images[2], setting.convention, setting.spatial_ndim)
     mean = reference.mean_over_windows(*counted, setting.spatial_ndim).mean(-1)[:, None]
-    few = np.maximum(value, near / np.sqrt(effective_count(counted[1])))
+    few = np.maximum(value, near / np.sqrt(effective_count(*counted)))
     distance = np.maximum(abs(x), abs(y)).reshape(n, -1).max(-1, keepdims=True) / batch.data_range[:, None].astype(
         float
     )
@@ -150,10 +150,16 @@ def limits(x, y):
     return np.where(both, *(np.asarray(limit)[:, None] for limit in (BOTH_SIGNS, ONE_SIGN)))[..., None]
 
 
-def effective_count(weights):
-    """Returns how many windows a weighted mean amounts to, at least 1, of shape (pairs, 1)."""
-    weights = weights.reshape(len(weights), -1)
-    count = weights.sum(-1) ** 2 / np.maximum((weights**2).sum(-1), np.finfo(float).tiny)
+def effective_count(similarity_map, weights):
+    """Returns how many different windows a weighted mean amounts to, at least 1, of shape (pairs, 1).
+
+    Windows of equal similarity, as those of a checkerboard, round alike, so that their mean is no better than one.
+    """
+    count = []
+    for values, each in zip(similarity_map, np.broadcast_to(weights, similarity_map.shape), strict=True):
+        _, which = np.unique(values.round(9), return_inverse=True)
+        different = np.bincount(which.ravel(), each.ravel())
+        count.append(different.sum() ** 2 / max((different**2).sum(), np.finfo(float).tiny))
     return np.maximum(count, 1)[:, None]
 
 

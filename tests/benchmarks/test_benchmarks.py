@@ -65,11 +65,13 @@ def test_worker_reports_its_error():
     worker.close()
 
 
-def test_fuzz_finds_nothing_in_a_batch():
+@pytest.mark.parametrize("metric", ["ssim", *(pytest.param(name, marks=slow) for name in ("iw_ssim", "ssimulacra2"))])
+def test_fuzz_finds_nothing_in_a_batch(metric):
+    number = next(i for i, setting in enumerate(fuzz.SETTINGS) if setting.metric == metric)
     tallies = {}
-    assert list(fuzz.fuzz(fuzz.BATCH, 0, tallies, only=0)) == []
-    assert tallies["ssim"].pairs == fuzz.BATCH
-    assert 0 < tallies["ssim"].worst < 1
+    assert list(fuzz.fuzz(fuzz.BATCH, 0, tallies, only=number)) == []
+    assert tallies[metric].pairs == fuzz.BATCH
+    assert 0 < tallies[metric].worst < 1
 
 
 def test_fuzz_finds_a_wrong_value(monkeypatch):
