@@ -71,12 +71,12 @@ def search(
     def correct(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         i, y = state
         value, slope = jax.value_and_grad(value_of_held)(y)
-        return i + 1, jnp.clip(y - (value - target) / jnp.vdot(slope, slope) * slope, 0, 1)
+        return i + 1, jnp.clip(y - quotient(value - target, jnp.vdot(slope, slope)) * slope, 0, 1)
 
     def step(y: jax.Array, i: jax.Array) -> tuple[jax.Array, None]:
         slope, normal = jax.grad(value_of_moved)(y), jax.grad(value_of_held)(y)
-        along = slope - jnp.vdot(slope, normal) / jnp.vdot(normal, normal) * normal
-        size = rate * (1 - i / steps) / jnp.sqrt(jnp.mean(along**2))
+        along = slope - quotient(jnp.vdot(slope, normal), jnp.vdot(normal, normal)) * normal
+        size = quotient(rate * (1 - i / steps), jnp.sqrt(jnp.mean(along**2)))
         y = jnp.clip(y + size * along, 0, 1)
         return lax.while_loop(lambda state: (state[0] < CORRECTIONS) & is_off(state[1]), correct, (jnp.asarray(0), y))[
             1
@@ -84,6 +84,11 @@ def search(
 
     y, _ = lax.scan(step, start, jnp.arange(steps))
     return y, value_of_moved(y), value_of_held(y)
+
+
+def quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """Returns the quotient, or 0 where the denominator is 0: a metric at its worst value has no slope to follow."""
+    return jnp.where(denominator == 0, 0, numerator / jnp.where(denominator == 0, 1, denominator))
 
 
 def compete(
@@ -153,4 +158,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.cli(main, prog="python -m examples.maximum_differentiation")

@@ -35,6 +35,15 @@ def test_each_metric_moves_while_the_other_stays_equal():
         np.testing.assert_allclose(distances["mse"], own, rtol=1e-5)
 
 
+def test_a_picture_from_which_no_metric_has_a_slope_stays():
+    picture = maximum_differentiation.load(None)[100:116, 60:76]
+    image, *distances = maximum_differentiation.search(
+        picture, picture, np.float32(0.01), moved="ssim", held="mse", steps=3
+    )
+    np.testing.assert_array_equal(image, picture)
+    assert distances == [0, 0]
+
+
 def test_the_program_writes_a_figure(tmp_path, capsys):
     maximum_differentiation.main(output=tmp_path / "figure.png", steps=2)
     assert (tmp_path / "figure.png").stat().st_size > 10_000
