@@ -147,7 +147,8 @@ def measure(rows, options):
     for dtype in dict.fromkeys(row.dtype for row in rows):
         group = [row for row in rows if row.dtype == dtype]
         results["limits"][dtype] = workers.ask_jaxssim("limits", dtype, dtype)
-        wanted = set(options.peers) & set(BESIDE if all(row.also for row in group) else peers.PEERS)
+        every = any(not row.also or row.metric in FEW for row in group)
+        wanted = set(options.peers) & set(peers.PEERS if every else BESIDE)
         team = workers.start_workers(wanted, options.python, dtype, results)
         for row in group:
             record = measure_row(row, team, options.rounds, results)
