@@ -90,6 +90,13 @@ def assembled(folder):
     return {"registers": max(used), "spilled": sum(spilled)}
 
 
+def threads(folder):
+    """Returns how many threads each kernel in a folder has, by its name."""
+    (path,) = Path(folder).glob("*.thunk_sequence.txt")
+    launches = re.findall(r"(\S+) grid: \[(.*?)\] threads: \[(.*?)\]", path.read_text())
+    return {name: math.prod(map(int, f"{grid}, {block}".split(", "))) for name, grid, block in launches}
+
+
 # Workers: XLA reads its flags once per process.
 
 
@@ -107,21 +114,21 @@ class RequestHandler:
         start = time.perf_counter()
         compiled = lowered.compile()
         seconds, memory = time.perf_counter() - start, compiled.memory_analysis()
-        found = kernels(compiled.as_text())
+        found, launched = kernels(compiled.as_text()), threads(folder)
         arrays = (*images, *jax.tree.leaves(lowered.out_info))
         return {
             "moved": sum(kernel["read"] + kernel["written"] for kernel in found),
             "floor": sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays),
             "temporary": memory.temp_size_in_bytes,
             "seconds": seconds,
-            "kernels": found,
+            "kernels": [kernel | {"threads": launched.get(kernel["name"].replace(".", "_"))} for kernel in found],
         } | assembled(folder)
 
 
 def ask(name, shape):
     """Returns the answer of a worker of its own, which writes the kernels' assembly to a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        flags = f"--xla_dump_to={folder} --xla_dump_emitter_re=ptx"
+        flags = f"--xla_dump_to={folder} --xla_dump_hlo_as_text --xla_dump_emitter_re=ptx"
         worker = measuring.Worker([sys.executable, __file__, "--worker"], ENVIRONMENT | {"XLA_FLAGS": flags})
         try:
             return worker.ask("compile", [name, shape, folder])

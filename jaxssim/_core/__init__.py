@@ -6,9 +6,11 @@ bottom of this list to the top, from `images` to `averaging`:
     tapes         sums over strips of images of any size, in arrays of one shape
     several       means of several functions of a window at once
     averaging     means over all windows, and their gradients, tile by tile on CPU
+    means         the weighted mean of values: column by column, and on GPUs by compensated sums
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
     statistics    mean and variance of every window
+    gpu           the same on GPUs, which store neither sum nor difference
     filtering     passes along one axis: the law of total variance for values, weighted sums for derivatives
     resampling    padding, cropping and shrinking
     halos         images that several devices hold: exchanged pixels, and which windows count
@@ -17,12 +19,14 @@ bottom of this list to the top, from `images` to `averaging`:
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
-Nine functions have a derivative rule of their own:
+Eleven functions have a derivative rule of their own:
 
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
     formulas      one_minus_product, quotient
+    gpu           moments_of_both
     averaging     mean_over_windows, _value_and_gradients
+    means         _mean_by_sums
     several       means_over_windows
     jvp           whatever jit_with_own_jvp wraps
 """

@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxssim._core import jvp, tiling, xla
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair, fold, unfold
-from jaxssim._core.numerics import weighted_mean
+from jaxssim._core.means import ColumnMeans, column_means, mean_of_columns, mean_of_values
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
@@ -27,7 +27,6 @@ from jaxssim.conventions import Convention, Taps
 WindowFunction = Callable[[Any], jax.Array]  # maps a pair to one value per window, channels folded into the last axis
 WindowFunctions = Callable[[Any], tuple[jax.Array, ...]]  # several values per window
 Gradients = tuple[jax.Array, ...]
-ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
 MIN_ROWS_PER_HALO = 8
 """A band of a gradient has at least this many times as many rows as its halo, whose rows two bands compute."""
 MIN_TILES = 3
@@ -126,11 +125,6 @@ def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
     return jnp.broadcast_to(weight * repeated, (*weight.shape[:-1], image.shape[-1]))
 
 
-def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the weighted mean of folded values (*batch, *windows) of each channel: (*batch, channels)."""
-    return _mean_of_columns(_column_means(values, weight, spatial_ndim), channels, spatial_ndim)
-
-
 def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array:
     """Returns the weight of each window, that of its central pixel, folded; without a mask, 1 with `ndim` axes."""
     if weight is None:
@@ -199,7 +193,7 @@ def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pai
         of_windows = functions(tile)
         weight = window_weights(tile, taps)
         weight = tiling.owned_weight(band, rows, first, weight, of_windows[0], -len(taps))
-        return None, tuple(_column_means(values, weight, len(taps)) for values in of_windows)
+        return None, tuple(column_means(values, weight, len(taps)) for values in of_windows)
 
     _, columns = tiling.scan_tiles(tile_step, None, tiles)
     return tuple(_mean_of_tiles(each, tiles, pair.arrays[0].shape[-1], len(taps)) for each in columns)
@@ -209,7 +203,7 @@ def _whole_gradients(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
     values, weight, gradients = _values_and_vjp(argnums, function, taps, pair, _total_weight(pair, taps))
-    return mean_of_values(values, weight, pair.arrays[0].shape[-1], len(taps)), gradients
+    return mean_of_values(xla.materialize_on_gpu(values), weight, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _tiled_gradients(
@@ -232,7 +226,7 @@ def _tiled_gradients(
             for gradient, part in zip(gradients, parts, strict=True)
         )
         weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
-        return gradients, _column_means(values, weight, len(taps))
+        return gradients, column_means(values, weight, len(taps))
 
     zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(split[1].dtype) for i in argnums)
     gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
@@ -253,41 +247,14 @@ def _values_and_vjp(
     return values, weight, vjp(jnp.ones_like(values) * (weight / xla.repeat_along_row(total, values)))
 
 
-def _column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> ColumnMeans:
-    """Returns the mean of each column, computed in two steps, and the column's total weight.
-
-    A signal is a single row, so its values are the means.
-    """
-    weight = weight.astype(values.dtype)
-    if spatial_ndim == 1:
-        return values, jnp.broadcast_to(weight, values.shape)
-    axis, rows = -spatial_ndim, values.shape[-spatial_ndim]
-    weight = jnp.broadcast_to(weight, [*weight.shape[:axis], rows, *weight.shape[axis + 1 :]])
-    total = weight.sum(axis, keepdims=True)
-    share = weight / jnp.where(total == 0, 1, total)
-
-    def refine_mean(mean: jax.Array) -> jax.Array:
-        return mean + xla.partial_row_sums(values, mean, share, axis=axis).sum(axis, keepdims=True)
-
-    first_mean = refine_mean(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
-    means = jnp.where(total == 0, 0, refine_mean(first_mean)).squeeze(axis)
-    return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
-
-
 def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
     """Returns the mean over all bands and columns of each channel: (*batch, channels)."""
     means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
-    by_group = _mean_of_columns((means, weight), channels, spatial_ndim, 1)
+    by_group = mean_of_columns((means, weight), channels, spatial_ndim, 1)
     if tiles.groups == 1:
         return by_group[0]
     *batch, images, channels = by_group.shape[1:]
     return jnp.moveaxis(by_group, 0, -2).reshape(*batch, images * tiles.groups, channels)
-
-
-def _mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *more_axes: int) -> jax.Array:
-    """Returns the mean over all columns of each channel, and over `more_axes`: (*batch, channels)."""
-    means, weight = (unfold(array, channels) for array in columns)
-    return weighted_mean(means, weight, (*more_axes, *range(-max(2, spatial_ndim), -1)))
 
 
 def _total_weight(pair: Pair, taps: Taps) -> jax.Array:

@@ -14,7 +14,7 @@ the weight W of the windows so far:
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import jax
@@ -71,14 +71,21 @@ def total_variance(
     With d = m - m_c the difference from a pixel in the middle: m' = m_c + Σ w d and V' = Σ w (V + d²) - (Σ w d)².
     The central d is 0, so by Cauchy and Schwarz (Σ w d)² is at most (1 - w_c) Σ w d²: little cancels, and V' >= 0.
     """
-    means = shifted_views(mean, filter_axis)
+    variances = None if variance is None else shifted_views(variance, filter_axis)
+    return total_variance_of_views(shifted_views(mean, filter_axis), variances, filter_axis.taps)
+
+
+def total_variance_of_views(
+    means: Sequence[jax.Array], variances: Sequence[jax.Array] | None, taps: AxisTaps
+) -> tuple[jax.Array, jax.Array]:
+    """Returns what `total_variance` does, from the parts that the taps multiply."""
     centre = means[len(means) // 2]
     d = [lax.sub(view, centre) for view in means]
-    mean_d = symmetric_sum(d, filter_axis.taps)
+    mean_d = symmetric_sum(d, taps)
     squares = [lax.square(part) for part in d]
-    if variance is not None:
-        squares = list(map(lax.add, squares, shifted_views(variance, filter_axis)))
-    return centre + mean_d, symmetric_sum(squares, filter_axis.taps) - mean_d**2
+    if variances is not None:
+        squares = list(map(lax.add, squares, variances))
+    return centre + mean_d, symmetric_sum(squares, taps) - mean_d**2
 
 
 total_variance_pass = xla.no_fuse(total_variance)
@@ -108,11 +115,13 @@ def weighted_sum_pass(x: jax.Array, *, filter_axis: FilterAxis) -> jax.Array:
     return symmetric_sum(shifted_views(x, filter_axis), filter_axis.taps)
 
 
-def shifted_views(x: jax.Array, filter_axis: FilterAxis) -> list[jax.Array]:
+def shifted_views(
+    x: jax.Array, filter_axis: FilterAxis, cut: Callable[..., jax.Array] = lax.slice_in_dim
+) -> list[jax.Array]:
     """Returns, for each tap of a window, the slice of `x` that the tap multiplies; first tap first."""
     axis, taps, stride = filter_axis
     length = x.shape[axis] - (len(taps) - 1) * stride
-    return [lax.slice_in_dim(x, k * stride, k * stride + length, axis=x.ndim + axis) for k in range(len(taps))]
+    return [cut(x, k * stride, k * stride + length, axis=x.ndim + axis) for k in range(len(taps))]
 
 
 def symmetric_sum(terms: Sequence[jax.Array], taps: AxisTaps) -> jax.Array:
@@ -147,6 +156,14 @@ def _weighted_sum(x: jax.Array, *, taps: Taps, channels: int) -> jax.Array:
     return x
 
 
+def _weighted_sum_on_gpu(x: jax.Array, *, taps: Taps, channels: int) -> jax.Array:
+    """Returns the sum by passes of which XLA may fuse the last one with what follows."""
+    *axes, last = filter_axes(taps, channels)
+    for filter_axis in axes:
+        x = weighted_sum_pass(x, filter_axis=filter_axis)
+    return symmetric_sum(shifted_views(x, last), last.taps)
+
+
 def _lost_lengths(taps: Taps, channels: int, ndim: int) -> list[int]:
     """Returns the number of entries that each axis loses."""
     lost = [0] * ndim
@@ -175,3 +192,5 @@ batching.primitive_batchers[weighted_sum_p] = lambda args, dims, **static: (
     0,
 )
 mlir.register_lowering(weighted_sum_p, mlir.lower_fun(_weighted_sum, multiple_results=False))
+for _platform in ("cuda", "rocm"):
+    mlir.register_lowering(weighted_sum_p, mlir.lower_fun(_weighted_sum_on_gpu, multiple_results=False), _platform)

@@ -42,11 +42,8 @@ class ImagePair(NamedTuple):
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
         offsets, scale = self.offsets, self.scale
-        x, y = (fold(image.astype(scale.dtype)) for image in self.arrays)
-        offset_x, offset_y, offset_v = xla.repeat_along_row(offsets, x)
-        # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
-        u = ((x - offset_x) + (y - offset_y)) * scale[..., 0]
-        v = ((x - y) - offset_v) * scale[..., 0]
+        x, y = self.folded()
+        u, v = combine(x, y, xla.repeat_along_row(offsets, x), scale[..., 0])
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
         channels = offsets.shape[-1]
@@ -54,6 +51,10 @@ class ImagePair(NamedTuple):
             CentredImage(unfold(u, channels), (offsets[0] + offsets[1]) * scale, self.weight),
             CentredImage(unfold(v, channels), offsets[2] * scale, self.weight),
         )
+
+    def folded(self) -> tuple[jax.Array, ...]:
+        """Returns x and y, folded, in the type of the statistics."""
+        return tuple(fold(image.astype(self.scale.dtype)) for image in self.arrays)
 
     def each(self) -> tuple[CentredImage, ...]:
         """Returns x and y in units of the data range, less their offsets."""
@@ -91,8 +92,16 @@ Pair = ImagePair | SumDifference
 
 
 def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
-    """Returns x + y and x - y in units of the data range, computed once for all that reads them."""
-    return xla.materialize(pair.sum_and_difference())
+    """Returns x + y and x - y in units of the data range, computed once for all that reads them, except on GPUs."""
+    store = xla.materialize_off_gpu if pair.weight is None else xla.materialize
+    return store(pair.sum_and_difference())
+
+
+def combine(x: jax.Array, y: jax.Array, offsets: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns x + y and x - y less their offsets, times `scale`; folded, and the offsets repeated along a row."""
+    offset_x, offset_y, offset_v = offsets
+    # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
+    return ((x - offset_x) + (y - offset_y)) * scale, ((x - y) - offset_v) * scale
 
 
 def centre(image: jax.Array, offset: jax.Array, scale: jax.Array, weight: jax.Array | None) -> CentredImage:
@@ -120,11 +129,10 @@ def offsets(
     added back later, so derivatives ignore it. Devices that share the images by `mesh_axes` of a mesh get one constant.
     """
     axes = tuple(range(-1 - spatial_ndim, -1))
-    pixel_axes = tuple(range(-1 - 2 * spatial_ndim, -1, 2))
     sample = lax.stop_gradient(jnp.stack([_sparse_grids(image, spatial_ndim) for image in images]))
     inside = True if weight is None else _sparse_grids(weight, spatial_ndim) > 0
-    least = jnp.where(inside, sample, jnp.inf).min(pixel_axes)
-    most = jnp.where(inside, sample, -jnp.inf).max(pixel_axes)
+    least, most = jnp.where(inside, sample, jnp.inf).min(-1), jnp.where(inside, sample, -jnp.inf).max(-1)
+    least, most = xla.materialize_on_gpu((least, most))
     low = jnp.where(least == jnp.inf, -jnp.inf, least).max(axes)
     high = jnp.where(most == -jnp.inf, jnp.inf, most).min(axes)
     if weight is not None:  # where the grids miss all pixels of the mask, take the range of these pixels
@@ -146,7 +154,7 @@ def _range_of_all_devices(low: jax.Array, high: jax.Array, mesh_axes: tuple[str,
 
 
 def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
-    """Returns about 64 pixels in all, as a few interleaved grids: (.., pixels, grids, pixels, grids, channels)."""
+    """Returns about 64 pixels in all, as a few interleaved grids: (.., grids, grids, channels, pixels)."""
     per_axis, grids = (round(count ** (1 / spatial_ndim)) for count in (64, 4))
     last = image.ndim - 2
     for axis in range(last, last - spatial_ndim, -1):  # JAX infers the sharding of a reshape only if it splits one axis
@@ -156,7 +164,9 @@ def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
         count = -(-n // step) // grids_here
         image = lax.slice_in_dim(image, 0, (count * grids_here - 1) * step + 1, step, axis)
         image = image.reshape(*image.shape[:axis], count, grids_here, *image.shape[axis + 1 :])
-    return image
+    pixels = range(-1 - 2 * spatial_ndim, -1, 2)
+    image = jnp.moveaxis(image, pixels, range(-spatial_ndim, 0))
+    return image.reshape(*image.shape[:-spatial_ndim], -1)
 
 
 def fold(image: jax.Array) -> jax.Array:

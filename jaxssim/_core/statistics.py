@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxssim._core import images, jvp, xla
 from jaxssim._core.filtering import WindowMoments, moments_by_passes, weighted_sum
+from jaxssim._core.gpu import moments_of_both
 from jaxssim._core.images import CentredImage, Constants, ImagePair, Pair
 from jaxssim.conventions import Taps
 
@@ -31,7 +32,8 @@ class WindowStatistics(NamedTuple):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def window_statistics(pair: Pair, taps: Taps) -> WindowStatistics:
     """Returns the statistics of every window that lies inside two images."""
-    return _statistics_of(taps, pair)
+    u, v = images.stored_sum_and_difference(pair)
+    return _statistics_of_pair(pair, u, v, *_moments_of_pair(pair, u, v, taps, fuse_last=True))
 
 
 def _statistics_of(taps: Taps, pair: Pair) -> WindowStatistics:
@@ -49,16 +51,36 @@ def _window_statistics_jvp(taps, primals, tangents):  # type: ignore[no-untyped-
     dimage, sign = pair.scaled_tangent(dx), (1, -1)[which]
     u, v = images.stored_sum_and_difference(pair)
     weight, channels = _folded_weight(u), u.centred.shape[-1]
-    moments_u, moments_v = (
-        moments_by_passes(images.fold(image.centred), weight, taps, channels, fuse_last=False) for image in (u, v)
-    )
+    moments_u, moments_v = _moments_of_pair(pair, u, v, taps, fuse_last=False)
     dmean, dvar_u = _moments_tangent(images.fold(u.centred), dimage, weight, moments_u, taps, channels)
     _, dvar_v = _moments_tangent(images.fold(v.centred), dimage, weight, moments_v, taps, channels, dmean)
-    statistics = _statistics_from_moments(
-        _add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v), pair.constants
-    )
+    statistics = _statistics_of_pair(pair, u, v, moments_u, moments_v)
     zeros = _zero_tangent(statistics[4:])  # of the weight and of the constants
     return statistics, WindowStatistics(dmean, sign * dmean, dvar_u, sign * dvar_v, *zeros)
+
+
+def _statistics_of_pair(
+    pair: Pair, u: CentredImage, v: CentredImage, moments_u: WindowMoments, moments_v: WindowMoments
+) -> WindowStatistics:
+    return _statistics_from_moments(_add_offset(u.offset, moments_u), _add_offset(v.offset, moments_v), pair.constants)
+
+
+def _moments_of_pair(
+    pair: Pair, u: CentredImage, v: CentredImage, taps: Taps, *, fuse_last: bool
+) -> tuple[WindowMoments, WindowMoments]:
+    """Returns the moments of every window of a pair's sum `u` and difference `v`, less their offsets."""
+
+    def of_each(_: Pair, u: CentredImage, v: CentredImage) -> tuple[WindowMoments, WindowMoments]:
+        weight, channels = _folded_weight(u), u.centred.shape[-1]
+        moments_u, moments_v = (
+            moments_by_passes(images.fold(image.centred), weight, taps, channels, fuse_last=fuse_last)
+            for image in (u, v)
+        )
+        return moments_u, moments_v
+
+    if pair.weight is not None:
+        return of_each(pair, u, v)
+    return xla.on_gpu(lambda pair, u, v: moments_of_both(taps, pair), of_each, pair, u, v)
 
 
 def statistics_of_sum_difference(

@@ -5,6 +5,7 @@ What looks odd in other modules is there for accuracy, or for the time that JAX 
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,15 +15,16 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
-def no_fuse(function: Callable[..., Any]) -> Callable[..., Any]:
+def no_fuse(function: Callable[..., Any], *, except_on_gpu: bool = False) -> Callable[..., Any]:
     """Returns `function` of arrays, compiled so that XLA does not fuse it with its surroundings.
 
     Two filter passes that XLA fuses into one loop cost taps² operations per pixel instead of 2 taps. An optimisation
     barrier separates the passes, except on CPU up to JAX 0.10, where XLA drops a barrier between two loops before it
     fuses; a call that is marked as not inlineable stays separate there.
 
-    Keyword-only arguments of `function` are static. Delete the CPU branch when JAX 0.11 is the oldest supported version
-    and the barrier is measured to be as fast there; delete the rest when XLA counts recomputation in its CPU fusions.
+    Where `except_on_gpu`, XLA may fuse it on GPUs. Keyword-only arguments of `function` are static. Delete the CPU
+    branch when JAX 0.11 is the oldest supported version and the barrier is measured to be as fast there; delete the
+    rest when XLA counts recomputation in its CPU fusions.
     """
     static = [name for name, kind in inspect.signature(function).parameters.items() if kind.kind is kind.KEYWORD_ONLY]
     jitted = jax.jit(function, static_argnames=static)
@@ -36,10 +38,17 @@ def no_fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def not_fused(*arrays: jax.Array, **options: Any) -> Any:
-        on_cpu, elsewhere = (functools.partial(call, **options) for call in (not_inlined, behind_barrier))
-        return lax.platform_dependent(*arrays, cpu=on_cpu, default=elsewhere)
+        calls = not_inlined, behind_barrier, jitted
+        on_cpu, elsewhere, fused = (functools.partial(call, **options) for call in calls)
+        on_gpu = dict(cuda=fused, rocm=fused) if except_on_gpu else {}
+        return lax.platform_dependent(*arrays, cpu=on_cpu, **on_gpu, default=elsewhere)
 
     return not_fused
+
+
+def on_gpu(function: Callable[..., Any], elsewhere: Callable[..., Any], *arrays: Any) -> Any:
+    """Returns `function(*arrays)` in programs for GPUs, and `elsewhere(*arrays)` in all others."""
+    return lax.platform_dependent(*arrays, cuda=function, rocm=function, default=elsewhere)
 
 
 def materialize(arrays: Any) -> Any:
@@ -58,6 +67,38 @@ def materialize_on_cpu(array: jax.Array) -> jax.Array:
     JAX 0.12; delete when the gradient takes no longer without it.
     """
     return lax.platform_dependent(array, cpu=lax.optimization_barrier, default=lambda array: array)
+
+
+def materialize_on_gpu(arrays: Any) -> Any:
+    """Returns arrays as they are, which XLA on GPUs then computes once; on other platforms nothing changes.
+
+    Without this barrier XLA on GPUs reads the sparse pixels of an offset in one thread for each channel of each image,
+    one pixel after the other; it splits the formula and its derivative into two kernels, between which it stores four
+    fields. Needed by all versions up to JAX 0.12; delete when `benchmarks/cuda_compile.py` counts no more bytes without
+    it, and the kernel of the sparse pixels has as many threads.
+    """
+    return on_gpu(materialize, lambda arrays: arrays, arrays)
+
+
+def materialize_off_gpu(arrays: Any) -> Any:
+    """Returns arrays as they are, which XLA then computes once, except on GPUs, where nothing changes.
+
+    A GPU adds x and y in less time than it takes to store the sum and to read it again.
+    """
+    return on_gpu(lambda arrays: arrays, materialize, arrays)
+
+
+def slice_of_flat(array: jax.Array, start: int, end: int, *, axis: int) -> jax.Array:
+    """Returns what `lax.slice_in_dim` does, cut from the array with the axis and all later ones merged into one.
+
+    XLA turns x[a:b] - y[a:b] into (x - y)[a:b] and stores x - y, although every slice reads both images from the cache.
+    It does not where one of them is cut from another shape. Needed by all versions up to JAX 0.12 on GPUs; delete when
+    XLA's pass `slice-sinker` leaves slices of the inputs of a program alone.
+    """
+    before, later = array.shape[:axis], array.shape[axis + 1 :]
+    each = math.prod(later)
+    flat = lax.reshape(array, (*before, array.shape[axis] * each))
+    return lax.reshape(lax.slice_in_dim(flat, start * each, end * each, axis=axis), (*before, end - start, *later))
 
 
 def one_minus_quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
@@ -82,13 +123,14 @@ def zeros_like(x: jax.Array) -> jax.Array:
 def repeat_along_row(row: jax.Array, folded: jax.Array) -> jax.Array:
     """Returns a value per channel (*batch, 1, .., 1, channels) repeated for every column of a folded image.
 
-    Where XLA fuses the repetition, every pixel of the image looks its channel up by an integer division. Needed by all
-    versions up to JAX 0.12; delete when XLA moves such a lookup out of the loop over rows.
+    Where XLA fuses the repetition, every pixel of the image looks its channel up by an integer division, for which only
+    GPUs have the time. Needed by all versions up to JAX 0.12; delete when XLA moves such a lookup out of the loop over
+    rows.
     """
     return _repeat(row[..., 0, :], count=folded.shape[-1] // row.shape[-1])
 
 
-@no_fuse
+@functools.partial(no_fuse, except_on_gpu=True)
 def _repeat(row: jax.Array, *, count: int) -> jax.Array:
     return jnp.tile(row, count)
 

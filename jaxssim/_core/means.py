@@ -1,0 +1,101 @@
+"""Weighted means over windows: in two steps column by column, and on GPUs by compensated sums.
+
+A mean of millions of numbers in one running sum loses digits. In two steps, a first mean is subtracted from the values,
+which are read again. A compensated sum reads them once, so that a GPU need not store them: it carries the rounding
+error of every addition along (Neumaier 1974), in whichever order the device adds.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxssim._core import xla
+from jaxssim._core.images import unfold
+from jaxssim._core.numerics import two_sum, weighted_mean
+
+ColumnMeans = tuple[jax.Array, jax.Array]  # the mean of each column of windows, and its weight
+Sum = tuple[jax.Array, jax.Array]  # rounded, and what the rounding took from it
+
+
+def mean_of_values(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns the weighted mean of folded values (*batch, *windows) of each channel: (*batch, channels)."""
+
+    def by_columns(values: jax.Array, weight: jax.Array) -> jax.Array:
+        return mean_of_columns(column_means(values, weight, spatial_ndim), channels, spatial_ndim)
+
+    by_sums = functools.partial(_mean_by_sums, channels, spatial_ndim)
+    return xla.on_gpu(by_sums, by_columns, values, weight.astype(values.dtype))
+
+
+def column_means(values: jax.Array, weight: jax.Array, spatial_ndim: int) -> ColumnMeans:
+    """Returns the mean of each column, computed in two steps, and the column's total weight.
+
+    A signal is a single row, so its values are the means.
+    """
+    weight = weight.astype(values.dtype)
+    if spatial_ndim == 1:
+        return values, jnp.broadcast_to(weight, values.shape)
+    axis, rows = -spatial_ndim, values.shape[-spatial_ndim]
+    weight = jnp.broadcast_to(weight, [*weight.shape[:axis], rows, *weight.shape[axis + 1 :]])
+    total = weight.sum(axis, keepdims=True)
+    share = weight / jnp.where(total == 0, 1, total)
+
+    def refine_mean(mean: jax.Array) -> jax.Array:
+        return mean + xla.partial_row_sums(values, mean, share, axis=axis).sum(axis, keepdims=True)
+
+    first_mean = refine_mean(jnp.zeros_like(lax.slice_in_dim(values, 0, 1, axis=axis)))
+    means = jnp.where(total == 0, 0, refine_mean(first_mean)).squeeze(axis)
+    return means, jnp.broadcast_to(total.squeeze(axis), means.shape)
+
+
+def mean_of_columns(columns: ColumnMeans, channels: int, spatial_ndim: int, *more_axes: int) -> jax.Array:
+    """Returns the mean over all columns of each channel, and over `more_axes`: (*batch, channels)."""
+    means, weight = (unfold(array, channels) for array in columns)
+    return weighted_mean(means, weight, (*more_axes, *range(-max(2, spatial_ndim), -1)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _mean_by_sums(channels: int, spatial_ndim: int, values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Returns what `mean_of_values` does, by compensated sums: over rows first, and then over columns."""
+    sums = values * weight, jnp.zeros_like(values)
+    if spatial_ndim > 1:
+        sums = _compensated_sum(sums, tuple(range(values.ndim - spatial_ndim, values.ndim - 1)))
+    by_channel = unfold(sums[0], channels), unfold(sums[1], channels)
+    total, error = _compensated_sum(by_channel, (by_channel[0].ndim - 2,))
+    weights = _sum_of_weights(values, weight, channels, spatial_ndim)
+    return (total + error) / jnp.where(weights == 0, 1, weights)
+
+
+@_mean_by_sums.defjvp
+def _mean_by_sums_jvp(channels, spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
+    """Adds the tangents up plainly; the weights are constant."""
+    (values, weight), (dvalues, _) = primals, tangents
+    weights = _sum_of_weights(values, weight, channels, spatial_ndim)
+    dsum = unfold(dvalues * weight, channels).sum(tuple(range(-1 - spatial_ndim, -1)))
+    return _mean_by_sums(channels, spatial_ndim, values, weight), dsum / jnp.where(weights == 0, 1, weights)
+
+
+def _compensated_sum(sums: Sum, axes: tuple[int, ...]) -> Sum:
+    """Returns the sum of sums over some axes."""
+
+    zero = np.zeros((), sums[0].dtype)
+    return lax.reduce(sums, (zero, zero), _add_sums, axes)
+
+
+def _add_sums(one: Sum, other: Sum) -> Sum:
+    total, error = two_sum(one[0], other[0])
+    return total, error + (one[1] + other[1])
+
+
+def _sum_of_weights(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns the total weight of each channel, where an axis of length 1 stands for equal weights along `values`."""
+    lengths = *values.shape[-spatial_ndim:-1], values.shape[-1] // channels
+    repeated = math.prod(n for n, m in zip(lengths, weight.shape[-spatial_ndim:], strict=True) if m == 1)
+    weight = unfold(weight, 1 if weight.shape[-1] == 1 else channels)
+    for _ in range(spatial_ndim):  # axis by axis rounds less
+        weight = weight.sum(-2)
+    return weight * repeated
