@@ -4,6 +4,7 @@ Since var x + var y = (var u + var v) / 2 and cov(x, y) = (var u - var v) / 4, s
 difference of two nearly equal images keeps every digit; 1 minus a similarity near 1 loses them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -93,8 +94,10 @@ Pair = ImagePair | SumDifference
 
 def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
     """Returns x + y and x - y in units of the data range, computed once for all that reads them, except on GPUs."""
+    u, v = pair.sum_and_difference()
     store = xla.materialize_off_gpu if pair.weight is None else xla.materialize
-    return store(pair.sum_and_difference())
+    centred_u, centred_v = store((u.centred, v.centred))
+    return u._replace(centred=centred_u), v._replace(centred=centred_v)
 
 
 def combine(x: jax.Array, y: jax.Array, offsets: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -166,7 +169,7 @@ def _sparse_grids(image: jax.Array, spatial_ndim: int) -> jax.Array:
         image = image.reshape(*image.shape[:axis], count, grids_here, *image.shape[axis + 1 :])
     pixels = range(-1 - 2 * spatial_ndim, -1, 2)
     image = jnp.moveaxis(image, pixels, range(-spatial_ndim, 0))
-    return image.reshape(*image.shape[:-spatial_ndim], -1)
+    return image.reshape(*image.shape[:-spatial_ndim], math.prod(image.shape[-spatial_ndim:]))
 
 
 def fold(image: jax.Array) -> jax.Array:
