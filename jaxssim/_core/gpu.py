@@ -36,13 +36,10 @@ def moments_of_both(taps: Taps, pair: Pair) -> tuple[WindowMoments, WindowMoment
     first, *others = filter_axes(taps, pair.offsets[0].shape[-1])
     means, variances = _of_pixels(pair, first) if isinstance(pair, ImagePair) else _of_fields(pair, first)
     if others:
-        *between, last = others
         means, variances = xla.materialize((means, variances))
-        for filter_axis in between:
-            passed = map(functools.partial(total_variance_pass, filter_axis=filter_axis), means, variances)
-            means, variances = zip(*passed, strict=True)
-        passed = map(functools.partial(_last_pass, filter_axis=last), means, variances)
-        means, variances = zip(*passed, strict=True)
+    for axis in others:
+        next_pass = functools.partial(_last_pass if axis is others[-1] else total_variance_pass, filter_axis=axis)
+        means, variances = zip(*map(next_pass, means, variances), strict=True)
     (mean_u, mean_v), (variance_u, variance_v) = means, variances
     return (mean_u, variance_u, None), (mean_v, variance_v, None)
 
