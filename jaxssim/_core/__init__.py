@@ -15,11 +15,12 @@ bottom of this list to the top, from `images` to `averaging`:
     resampling    padding, cropping and shrinking
     halos         images that several devices hold: exchanged pixels, and which windows count
     images        a pair of images; its sum and difference, less a constant offset near their values
+    symmetric     whitening and eigenvalues of small symmetric matrices
     jvp           helpers for derivative rules
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
-Eleven functions have a derivative rule of their own:
+Fourteen functions have a derivative rule of their own:
 
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
@@ -28,5 +29,8 @@ Eleven functions have a derivative rule of their own:
     averaging     mean_over_windows, _value_and_gradients
     means         _mean_by_sums
     several       means_over_windows
+    resampling    _means_along
+    symmetric     eigh
+    xla           sum_of_pixels
     jvp           whatever jit_with_own_jvp wraps
 """
