@@ -267,7 +267,7 @@ def _energy(vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
     # singular one so indefinite that it needs more.
     fixed = lax.stop_gradient(covariance)
     scale = jnp.finfo(flat.dtype).eps * (1 + jnp.trace(fixed, axis1=-2, axis2=-1))[..., None, None]
-    ramp = np.diag(1 + np.arange(n) / n).astype(flat.dtype)
+    ramp = np.broadcast_to(np.diag(1 + np.arange(n) / n).astype(flat.dtype), covariance.shape)
     indefinite = jnp.isnan(whitening(fixed + scale * ramp)).any((-2, -1), keepdims=True)
     covariance = covariance + jnp.where(indefinite, 100 * scale, scale) * ramp
     whitened = jnp.einsum("...ij,...jp->...ip", whitening(covariance), flat, precision="highest")

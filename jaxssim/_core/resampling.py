@@ -113,12 +113,13 @@ def _block_means(image: jax.Array, factors: tuple[int, ...], before: int) -> jax
         if factor == 1:
             continue
         length = image.shape[axis]
-        after = max(0, -(-length // factor) * factor - length - before)
+        needed = -(-length // factor) * factor
+        after = max(0, needed - length - before)
         if before or after:
             widths = [(0, 0)] * image.ndim
             widths[axis] = (before, after)
             image = jnp.pad(image, widths, mode="symmetric")
-        image = _means_along(image, axis, factor)
+        image = _means_along(lax.slice_in_dim(image, 0, needed, axis=axis), axis, factor)
     return image
 
 

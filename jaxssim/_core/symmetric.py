@@ -22,7 +22,7 @@ def whitening(matrix: jax.Array) -> jax.Array:
         pivot_row = lax.dynamic_index_in_dim(rows, k, -2)
         pivot = lax.dynamic_index_in_dim(pivot_row, k, -1)
         column = lax.dynamic_index_in_dim(rows, k, -1)
-        index = jnp.arange(n)[:, None]
+        index = lax.broadcasted_iota(k.dtype, column.shape, column.ndim - 2)
         # Row k of Lᵀ is the pivot's row over the square root of the pivot, as in Cholesky's decomposition.
         reduced = rows - jnp.where(index > k, column / pivot, 0) * pivot_row
         return jnp.where(index == k, pivot_row / jnp.sqrt(pivot), reduced), None
