@@ -1,5 +1,7 @@
 """Every public function and its gradient, under each of the settings by which JAX refuses what it usually allows."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.slow  # three minutes of compiling
 SHAPE = (2, 16, 18, 3)
 WEIGHTS = (0.5, 0.5)
 MASK = np.arange(18) * np.ones((16, 1)) > 3
+BORDER = 1  # leaves SSIMULACRA 2 one scale
 SMALL = jaxssim.Convention(window=jaxssim.Gaussian(5, 1.0))
 
 FUNCTIONS = {
@@ -33,8 +36,8 @@ FUNCTIONS = {
     "cw_ssim, mask": lambda x, y: jaxssim.cw_ssim(x, y, levels=2, mask=MASK),
     "iw_ssim": lambda x, y: jaxssim.iw_ssim(x, y, data_range=200.0, weights=(1.0,)),
     "iw_ssim_loss": lambda x, y: jaxssim.iw_ssim_loss(x, y, data_range=200.0, weights=(1.0,)),
-    "ssimulacra2": lambda x, y: jaxssim.ssimulacra2(x, y, data_range=200.0),
-    "ssimulacra2_loss": lambda x, y: jaxssim.ssimulacra2_loss(x, y, data_range=200.0),
+    "ssimulacra2": lambda x, y: jaxssim.ssimulacra2(x, y, data_range=200.0, crop_border=BORDER),
+    "ssimulacra2_loss": lambda x, y: jaxssim.ssimulacra2_loss(x, y, data_range=200.0, crop_border=BORDER),
     "mse": jaxssim.mse,
     "mae": jaxssim.mae,
     "psnr": lambda x, y: jaxssim.psnr(x, y, data_range=200.0),
@@ -54,11 +57,18 @@ FUNCTIONS = {
     "Average": lambda x, y: mean_of(x, y),
 }
 INTEGERS, FLOATS = ("uint8", "uint16"), ("float16", "bfloat16", "float32")
+
+
+@contextlib.contextmanager
+def no_nans_leaks_or_ranks():
+    """Makes NaN, tracers that outlive their transformation, and broadcasts between ranks errors."""
+    with jax.debug_nans(True), jax.checking_leaks(), jax.numpy_rank_promotion("raise"):
+        yield
+
+
 SETTINGS = {
     "strict promotion": lambda: jax.numpy_dtype_promotion("strict"),
-    "debug_nans": lambda: jax.debug_nans(True),
-    "checking_leaks": jax.checking_leaks,
-    "rank_promotion": lambda: jax.numpy_rank_promotion("raise"),
+    "nans, leaks and ranks": no_nans_leaks_or_ranks,
     "x64": lambda: jax.enable_x64(True),
 }
 

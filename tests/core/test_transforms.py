@@ -17,6 +17,7 @@ import jaxssim
 from jaxssim import Convention, Gaussian, conventions
 
 MASK = np.random.default_rng(1).random((24, 21)) < 0.7
+BORDER = 3  # leaves SSIMULACRA 2 one scale
 SCALES = dict(weights=(0.4, 0.6), convention=Convention(window=Gaussian(7, 1.5)))
 METRICS = {
     "ssim": functools.partial(jaxssim.ssim, data_range=1.0),
@@ -27,7 +28,7 @@ METRICS = {
     "cw_ssim": functools.partial(jaxssim.cw_ssim, levels=2, orientations=3),
     "cw_ssim, mask": functools.partial(jaxssim.cw_ssim, levels=2, orientations=3, mask=MASK),
     "iw_ssim": functools.partial(jaxssim.iw_ssim, data_range=1.0, weights=(0.4, 0.6)),
-    "ssimulacra2": functools.partial(jaxssim.ssimulacra2, data_range=1.0),
+    "ssimulacra2": functools.partial(jaxssim.ssimulacra2, data_range=1.0, crop_border=BORDER),
     "dssim": functools.partial(jaxssim.dssim, data_range=1.0),
     "ssim_map": functools.partial(jaxssim.ssim_map, data_range=1.0),
     "skimage_map": functools.partial(jaxssim.ssim_map, data_range=1.0, convention=conventions.SKIMAGE),
@@ -53,7 +54,7 @@ LOSSES = {
     "ms_ssim_l1_loss": lambda x, y: jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0, sigmas=(0.5, 1.0, 2.0)),
     "cw_ssim_loss": lambda x, y: jaxssim.cw_ssim_loss(x, y, levels=2, orientations=3),
     "iw_ssim_loss": lambda x, y: jaxssim.iw_ssim_loss(x, y, data_range=1.0, weights=(0.4, 0.6)),
-    "ssimulacra2_loss": lambda x, y: jaxssim.ssimulacra2_loss(x, y, data_range=1.0),
+    "ssimulacra2_loss": lambda x, y: jaxssim.ssimulacra2_loss(x, y, data_range=1.0, crop_border=BORDER),
 }
 
 
