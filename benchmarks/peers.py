@@ -185,9 +185,13 @@ def of_fast_ssim(row):
 
 
 def of_blazediff(row):
-    """Calls blazediff-ssim, in Rust with SIMD on one thread, which reads RGBA pixels and compares their luma."""
+    """Calls blazediff-ssim, in Rust with SIMD on one thread, which compares the luma of RGBA pixels.
+
+    Its SSIM shrinks larger images to about 256 pixels first.
+    """
     metric = {"ssim": "ssim", "ms_ssim": "ms-ssim"}.get(row.metric)
-    if row.work != "forward" or metric is None or (row.size, row.sigma) != (11, 1.5):
+    shrinks = row.metric == "ssim" and min(row.shape[1:3]) > 256
+    if shrinks or (row.work, row.dtype, row.size, row.sigma) != ("forward", "float32", 11, 1.5) or metric is None:
         return None
     import blazediff_ssim
 
