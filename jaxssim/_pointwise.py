@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxssim._arrays import as_real
 from jaxssim._core import xla
-from jaxssim._core.numerics import absolute, weighted_mean
+from jaxssim._core.numerics import absolute, shares, weighted_mean
 from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask, check_static
 from jaxssim._layout import (
     LAST,
@@ -244,9 +244,7 @@ def _share(weight: jax.Array | None, images: jax.Array, spatial_ndim: int) -> ja
     """Returns the share of each pixel and channel in the mean, 0 where no pixel counts."""
     if weight is None:
         return 1 / math.prod(images.shape[-1 - spatial_ndim :])
-    weight = jnp.broadcast_to(weight, images.shape)
-    total = weight.sum(range(-1 - spatial_ndim, 0), keepdims=True)
-    return weight / jnp.where(total == 0, 1, total)
+    return shares(jnp.broadcast_to(weight, images.shape), tuple(range(-1 - spatial_ndim, 0)))
 
 
 def _error_and_unit(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> tuple[jax.Array, jax.Array]:

@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxssim._core import jvp, tiling, xla
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair, fold, unfold
-from jaxssim._core.means import ColumnMeans, column_means, mean_of_columns, mean_of_values
+from jaxssim._core.means import ColumnMeans, column_means, mean_of_columns, mean_of_values, sum_of_weights
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
@@ -114,15 +114,12 @@ def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax
 
 
 def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
-    """Returns the total weight of all windows, summed axis by axis, which rounds less: (*batch or 1s, channels)."""
+    """Returns the total weight of all windows: (*batch or 1s, channels)."""
     image, folded = pair.arrays[0], window_weights(pair, taps).astype(jax.tree.leaves(pair.offsets)[0].dtype)
-    weight = unfold(folded, 1 if folded.shape[-1] == 1 else image.shape[-1])
-    axes = range(-1 - len(taps), -1)
-    windows = (image.shape[axis] - len(axis_taps) + 1 for axis, axis_taps in zip(axes, taps, strict=True))
-    repeated = math.prod(n for axis, n in zip(axes, windows, strict=True) if weight.shape[axis] == 1)
-    for _ in axes:
-        weight = weight.sum(-2)
-    return jnp.broadcast_to(weight * repeated, (*weight.shape[:-1], image.shape[-1]))
+    spatial = image.shape[-1 - len(taps) : -1]
+    windows = [n - len(axis_taps) + 1 for n, axis_taps in zip(spatial, taps, strict=True)]
+    total = sum_of_weights(folded, windows, image.shape[-1])
+    return jnp.broadcast_to(total, (*total.shape[:-1], image.shape[-1]))
 
 
 def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array:

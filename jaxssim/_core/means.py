@@ -7,6 +7,7 @@ error of every addition along (Neumaier 1974), in whichever order the device add
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ def _mean_by_sums(channels: int, spatial_ndim: int, values: jax.Array, weight: j
         sums = _compensated_sum(sums, tuple(range(values.ndim - spatial_ndim, values.ndim - 1)))
     by_channel = unfold(sums[0], channels), unfold(sums[1], channels)
     total, error = _compensated_sum(by_channel, (by_channel[0].ndim - 2,))
-    weights = _sum_of_weights(values, weight, channels, spatial_ndim)
+    weights = sum_of_weights(weight, _lengths(values, channels, spatial_ndim), channels)
     return (total + error) / jnp.where(weights == 0, 1, weights)
 
 
@@ -74,7 +75,7 @@ def _mean_by_sums(channels: int, spatial_ndim: int, values: jax.Array, weight: j
 def _mean_by_sums_jvp(channels, spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
     """Adds the tangents up plainly; the weights are constant."""
     (values, weight), (dvalues, _) = primals, tangents
-    weights = _sum_of_weights(values, weight, channels, spatial_ndim)
+    weights = sum_of_weights(weight, _lengths(values, channels, spatial_ndim), channels)
     dsum = unfold(dvalues * weight, channels).sum(tuple(range(-1 - spatial_ndim, -1)))
     return _mean_by_sums(channels, spatial_ndim, values, weight), dsum / jnp.where(weights == 0, 1, weights)
 
@@ -91,11 +92,19 @@ def _add_sums(one: Sum, other: Sum) -> Sum:
     return total, error + (one[1] + other[1])
 
 
-def _sum_of_weights(values: jax.Array, weight: jax.Array, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the total weight of each channel, where an axis of length 1 stands for equal weights along `values`."""
-    lengths = *values.shape[-spatial_ndim:-1], values.shape[-1] // channels
-    repeated = math.prod(n for n, m in zip(lengths, weight.shape[-spatial_ndim:], strict=True) if m == 1)
+def _lengths(values: jax.Array, channels: int, spatial_ndim: int) -> tuple[int, ...]:
+    """Returns the number of windows along each axis of folded values."""
+    return *values.shape[-spatial_ndim:-1], values.shape[-1] // channels
+
+
+def sum_of_weights(weight: jax.Array, lengths: Sequence[int], channels: int) -> jax.Array:
+    """Returns the total of folded weights for windows of `lengths` along each axis, of each channel or of all alike.
+
+    An axis of length 1 stands for equal weights along it.
+    """
     weight = unfold(weight, 1 if weight.shape[-1] == 1 else channels)
-    for _ in range(spatial_ndim):  # axis by axis rounds less
+    spatial = weight.shape[-1 - len(lengths) : -1]
+    repeated = math.prod(n for n, m in zip(lengths, spatial, strict=True) if m == 1)
+    for _ in lengths:  # axis by axis rounds less
         weight = weight.sum(-2)
     return weight * repeated

@@ -22,10 +22,15 @@ def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -
 
     A sum of thousands of values rounds. So a first mean is subtracted, and the mean of the differences is added to it.
     """
-    total = weight.sum(axes, keepdims=True)
-    share = weight / jnp.where(total == 0, 1, total)
+    share = shares(weight, axes)
     first_mean = lax.stop_gradient((values * share).sum(axes, keepdims=True))
     return (first_mean + ((values - first_mean) * share).sum(axes, keepdims=True)).squeeze(axes)
+
+
+def shares(weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Returns weights divided by their sum over `axes`; 0 where all are 0."""
+    total = weight.sum(axes, keepdims=True)
+    return weight / jnp.where(total == 0, 1, total)
 
 
 def channel_mean(values: jax.Array) -> jax.Array:
