@@ -161,8 +161,8 @@ def _structural_comparison(weights: tuple[float, ...] | None, convention: Conven
         mean_v, var_v, _ = moments_of_image(v, taps)
         var_u = jnp.maximum(2 * (x.var + y.var) - var_v, 0)
         values = formula(WindowStatistics(x.mean + y.mean, mean_v, var_u, var_v, None, constants), convention, taps)
-        weight, channels = centre_weights(v.weight, taps, values.ndim), v.centred.shape[-1]
-        values, weight = (strided(each, convention.stride, channels, 2) for each in (values, weight))
+        weight, channels = centre_weights(v.weight, taps), v.centred.shape[-1]
+        values, weight = strided((values, weight), convention.stride, channels, 2)
         return mean_of_values(values, weight, channels, 2)
 
     def similarity(x: list[Scale], y: list[Scale], shared: Shared) -> jax.Array:

@@ -192,7 +192,8 @@ def similarity_map(
 
 def _counts(pair: Pair, convention: Convention, layout: Layout) -> jax.Array:
     """Returns whether each window lies inside the pixels that count, with axes of length 1 where all do."""
-    counting = window_weights(pair._replace(weight=None), convention.window.taps(layout.spatial_ndim)) > 0
+    weights = window_weights(pair._replace(weight=None), convention.window.taps(layout.spatial_ndim))
+    counting = jnp.asarray(weights) > 0
     counting = unfold(counting, 1 if counting.shape[-1] == 1 else pair.arrays[0].shape[-1])
     return counting[..., 0] if layout.channel_axis is None else counting
 
@@ -202,11 +203,11 @@ def _similarity_and_map(checked: CheckedInputs, convention: Convention, layout: 
     pair = _pair_of_map(checked.image_pair(layout), convention, layout)
     d, at_windows = _one_minus_ssim_of_map(pair, convention, layout)
     taps, channels = convention.window.taps(layout.spatial_ndim), pair.arrays[0].shape[-1]
-    averaged, weight = d, centre_weights(pair.weight, taps, d.ndim)
+    averaged, weight = d, centre_weights(pair.weight, taps)
     if convention.average == "inside" and convention.padding != "valid":
         averaged = inside_windows(d, taps, channels)
         weight = weight if pair.weight is None else inside_windows(weight, taps, channels)
-    averaged, weight = (strided(v, convention.stride, channels, layout.spatial_ndim) for v in (averaged, weight))
+    averaged, weight = strided((averaged, weight), convention.stride, channels, layout.spatial_ndim)
     means = mean_of_values(averaged, weight, channels, layout.spatial_ndim)
     return 1 - mean_of_channels(means), _as_map(d, at_windows, channels, convention, layout)
 

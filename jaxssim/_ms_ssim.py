@@ -209,7 +209,7 @@ def _means_by_scale(
     at_scales = []
     for scale, formula in enumerate(of_scales):
         if scale:
-            pair = resampling.halve_pair(pair, taps=convention.window.taps(layout.spatial_ndim))
+            pair = resampling.halve_pair(pair, convention.window.taps(layout.spatial_ndim))
         at_scales.append(mean_of_formula(formula, convention, pair, layout.spatial_ndim))
     return at_scales
 

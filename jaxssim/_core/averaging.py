@@ -15,10 +15,17 @@ import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxssim._core import jvp, tiling, xla
+from jaxssim._core import jvp, platforms, tiling, xla
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair, fold, unfold
-from jaxssim._core.means import ColumnMeans, column_means, mean_of_columns, mean_of_values, sum_of_weights
+from jaxssim._core.means import (
+    ColumnMeans,
+    column_means,
+    mean_of_columns,
+    mean_of_values,
+    means_by_shares,
+    sum_of_weights,
+)
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
@@ -115,27 +122,32 @@ def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax
 
 def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
     """Returns the total weight of all windows: (*batch or 1s, channels)."""
-    image, folded = pair.arrays[0], window_weights(pair, taps).astype(jax.tree.leaves(pair.offsets)[0].dtype)
-    spatial = image.shape[-1 - len(taps) : -1]
-    windows = [n - len(axis_taps) + 1 for n, axis_taps in zip(spatial, taps, strict=True)]
-    total = sum_of_weights(folded, windows, image.shape[-1])
+    image, weight = pair.arrays[0], window_weights(pair, taps)
+    dtype, windows = jax.tree.leaves(pair.offsets)[0].dtype, _windows_along(image, taps)
+    if weight is None:
+        return jnp.full((*(1,) * (image.ndim - 1 - len(taps)), image.shape[-1]), math.prod(windows), dtype)
+    total = sum_of_weights(weight.astype(dtype), windows, image.shape[-1])
     return jnp.broadcast_to(total, (*total.shape[:-1], image.shape[-1]))
 
 
-def centre_weights(weight: jax.Array | None, taps: Taps, ndim: int) -> jax.Array:
-    """Returns the weight of each window, that of its central pixel, folded; without a mask, 1 with `ndim` axes."""
-    if weight is None:
-        return jnp.ones((1,) * ndim, jnp.float32)
-    return _crop_radii(weight, taps)
+def _windows_along(image: jax.Array, taps: Taps) -> list[int]:
+    """Returns the number of windows along each spatial axis of an image."""
+    return [n - len(each) + 1 for n, each in zip(image.shape[-1 - len(taps) : -1], taps, strict=True)]
 
 
-def window_weights(pair: Pair, taps: Taps) -> jax.Array:
-    """Returns the weight of each window of a pair, folded, with axes of length 1 where all weights are equal."""
-    image = pair.arrays[0]
-    weight = centre_weights(pair.weight, taps, image.ndim - 1)
+def centre_weights(weight: jax.Array | None, taps: Taps) -> jax.Array | None:
+    """Returns the weight of each window, that of its central pixel, folded; None without a mask."""
+    return None if weight is None else _crop_radii(weight, taps)
+
+
+def window_weights(pair: Pair, taps: Taps) -> jax.Array | None:
+    """Returns the weight of each window of a pair, folded; axes of length 1, or None, where all weights are equal."""
+    channels = pair.arrays[0].shape[-1]
+    weight = centre_weights(pair.weight, taps)
     for factor in pair.counting:
-        by_channel = jnp.broadcast_to(factor, (*factor.shape[:-1], image.shape[-1])) if factor.shape[-2] > 1 else factor
-        weight = weight * _crop_radii(by_channel, taps)
+        by_channel = jnp.broadcast_to(factor, (*factor.shape[:-1], channels)) if factor.shape[-2] > 1 else factor
+        centres = _crop_radii(by_channel, taps)
+        weight = centres if weight is None else weight * centres
     return weight
 
 
@@ -144,12 +156,14 @@ def inside_windows(values: jax.Array, taps: Taps, channels: int) -> jax.Array:
     return _crop_radii(unfold(values, channels), taps)
 
 
-def strided(values: jax.Array, stride: int, channels: int, spatial_ndim: int) -> jax.Array:
+def strided(arrays: Any, stride: int, channels: int, spatial_ndim: int) -> Any:
     """Returns every `stride`-th of folded values along each spatial axis, folded; an axis of length 1 stays."""
-    if stride == 1:
-        return values
-    unfolded = unfold(values, channels if values.shape[-1] > 1 else 1)
-    return fold(unfolded[(..., *(slice(None, None, stride),) * spatial_ndim, slice(None))])
+
+    def every(values: jax.Array) -> jax.Array:
+        unfolded = unfold(values, channels if values.shape[-1] > 1 else 1)
+        return fold(unfolded[(..., *(slice(None, None, stride),) * spatial_ndim, slice(None))])
+
+    return arrays if stride == 1 else jax.tree.map(every, arrays)
 
 
 def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
@@ -170,7 +184,7 @@ def _tiled_on_cpu(
     as_one_tile = functools.partial(whole, function, taps)
     if tiles == (1, 1):
         return as_one_tile(pair)
-    return lax.platform_dependent(pair, cpu=functools.partial(tiled, function, taps, tiles), default=as_one_tile)
+    return platforms.on_cpu(functools.partial(tiled, function, taps, tiles), as_one_tile, pair)
 
 
 def _whole_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
@@ -183,23 +197,23 @@ def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pai
     windows = pair.arrays[0].shape[-1 - len(taps)] - halo
     rows = -(-windows // tiles.bands)
     split = tiling.split_batch(pair, tiles.groups, taps)
+    counted = tiling.counted_rows(np.minimum(np.arange(tiles.bands) * rows, windows - rows), rows, rows)
 
     def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, tuple[ColumnMeans, ...]]:
         first = jnp.minimum(band * rows, windows - rows)
         tile = tiling.slice_tile(split, taps, group, first, rows + halo)
-        of_windows = functions(tile)
         weight = window_weights(tile, taps)
-        weight = tiling.owned_weight(band, rows, first, weight, of_windows[0], -len(taps))
-        return None, tuple(column_means(values, weight, len(taps)) for values in of_windows)
+        return None, tuple(_means_of_tile(values, weight, counted, band, len(taps)) for values in functions(tile))
 
     _, columns = tiling.scan_tiles(tile_step, None, tiles)
-    return tuple(_mean_of_tiles(each, tiles, pair.arrays[0].shape[-1], len(taps)) for each in columns)
+    return tuple(_mean_of_tiles(each, tiles, counted, pair.arrays[0].shape[-1], len(taps)) for each in columns)
 
 
 def _whole_gradients(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
-    values, weight, gradients = _values_and_vjp(argnums, function, taps, pair, _total_weight(pair, taps))
+    windows = math.prod(_windows_along(pair.arrays[0], taps))
+    values, weight, gradients = _values_and_vjp(argnums, function, pair, _total_weight(pair, taps), taps, windows)
     return mean_of_values(xla.materialize_on_gpu(values), weight, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
@@ -209,61 +223,82 @@ def _tiled_gradients(
     """Computes some rows of the gradient at a time, from all windows that contain a pixel of these rows."""
     height, halo, axis = pair.arrays[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
-    rows_read = min(height, rows + 2 * halo)
+    rows_read, windows = min(height, rows + 2 * halo), math.prod(_windows_along(pair.arrays[0], taps))
     split = tiling.split_batch((pair, _total_weight(pair, taps)), tiles.groups, taps)
 
     def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, ColumnMeans]:
         start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - halo, 0, height - rows_read)
         tile, total = tiling.slice_tile(split, taps, group, first, rows_read)
-        values, weight, with_halo = _values_and_vjp(argnums, function, taps, tile, total)
+        values, weight, with_halo = _values_and_vjp(argnums, function, tile, total, taps, windows)
         parts = (lax.dynamic_slice_in_dim(part, start - first, rows, axis) for part in with_halo)
         gradients = tuple(
             tiling.update_tile(gradient, part, tiles, taps, group, start)
             for gradient, part in zip(gradients, parts, strict=True)
         )
-        weight = tiling.owned_weight(band, rows, first, weight, values, -len(taps))
-        return gradients, column_means(values, weight, len(taps))
+        return gradients, _means_of_tile(values, weight, counted, band, len(taps))
 
-    zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(split[1].dtype) for i in argnums)
+    firsts = np.clip(np.minimum(np.arange(tiles.bands) * rows, height - rows) - halo, 0, height - rows_read)
+    counted = tiling.counted_rows(firsts, rows_read - halo, rows)
+    dtype = jax.tree.leaves(pair.offsets)[0].dtype
+    zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(dtype) for i in argnums)
     gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
-    return _mean_of_tiles(columns, tiles, pair.arrays[0].shape[-1], len(taps)), gradients
+    return _mean_of_tiles(columns, tiles, counted, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _values_and_vjp(
-    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Any, total: jax.Array
-) -> tuple[jax.Array, jax.Array, Gradients]:
-    """Returns the windows' values and weights, and the gradients of the weighted sum of values divided by `total`."""
+    argnums: tuple[int, ...], function: WindowFunction, pair: Any, total: jax.Array | None, taps: Taps, windows: int
+) -> tuple[jax.Array, jax.Array | None, Gradients]:
+    """Returns the windows' values and weights, and the gradients of the sum of values divided by the number of windows.
+
+    Under weights it is the weighted sum, divided by their `total`.
+    """
+    dtype = jax.tree.leaves(pair.offsets)[0].dtype
 
     def function_of_chosen(*some: jax.Array) -> jax.Array:
         images = dict(enumerate(pair.arrays)) | dict(zip(argnums, some, strict=True))
         return function(pair._replace(arrays=tuple(images.values())))
 
-    values, vjp = jax.vjp(function_of_chosen, *(pair.arrays[i].astype(total.dtype) for i in argnums))
+    values, vjp = jax.vjp(function_of_chosen, *(pair.arrays[i].astype(dtype) for i in argnums))
     weight = window_weights(pair, taps)
-    return values, weight, vjp(jnp.ones_like(values) * (weight / xla.repeat_along_row(total, values)))
+    share = 1 / windows if weight is None or total is None else weight / xla.repeat_along_row(total, values)
+    return values, weight, vjp(jnp.ones_like(values) * share)
 
 
-def _mean_of_tiles(columns: ColumnMeans, tiles: Tiles, channels: int, spatial_ndim: int) -> jax.Array:
+def _means_of_tile(
+    values: jax.Array, weight: jax.Array | None, counted: np.ndarray, band: jax.Array, spatial_ndim: int
+) -> ColumnMeans:
+    """Returns the mean of each column over the rows that the tile's band counts, and the column's total weight."""
+    if weight is None:
+        shares = counted / np.maximum(1, counted.sum(1, keepdims=True))
+        return means_by_shares(values, jnp.asarray(shares, values.dtype)[band], spatial_ndim), None
+    counts = jnp.asarray(counted, values.dtype)[band].reshape(-1, *(1,) * (spatial_ndim - 1))
+    return column_means(values, weight * counts, spatial_ndim)
+
+
+def _mean_of_tiles(
+    columns: ColumnMeans, tiles: Tiles, counted: np.ndarray, channels: int, spatial_ndim: int
+) -> jax.Array:
     """Returns the mean over all bands and columns of each channel: (*batch, channels)."""
-    means, weight = (array.reshape(*tiles, *array.shape[1:]) for array in columns)
-    by_group = mean_of_columns((means, weight), channels, spatial_ndim, 1)
+    means, weight = jax.tree.map(lambda array: array.reshape(*tiles, *array.shape[1:]), columns)
+    by_group = mean_of_columns((means, weight), channels, spatial_ndim, counted.sum(1) / counted.sum())
     if tiles.groups == 1:
         return by_group[0]
     *batch, images, channels = by_group.shape[1:]
     return jnp.moveaxis(by_group, 0, -2).reshape(*batch, images * tiles.groups, channels)
 
 
-def _total_weight(pair: Pair, taps: Taps) -> jax.Array:
-    """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels)."""
+def _total_weight(pair: Pair, taps: Taps) -> jax.Array | None:
+    """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels).
+
+    None where all windows have the weight 1.
+    """
     image = pair.arrays[0]
     if pair.counting:
         total = weight_of_windows(pair, taps)[(..., *(None,) * len(taps), slice(None))]
         return jnp.where(total == 0, 1, total)
-    if pair.weight is None:
-        windows = (n - len(each) + 1 for n, each in zip(image.shape[-1 - len(taps) : -1], taps, strict=True))
-        dtype = jax.tree.leaves(pair.offsets)[0].dtype
-        return jnp.full((*(1,) * (image.ndim - 1), image.shape[-1]), math.prod(windows), dtype)
-    weight = unfold(centre_weights(pair.weight, taps, image.ndim - 1), image.shape[-1])
-    total = weight.sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
+    centres = centre_weights(pair.weight, taps)
+    if centres is None:
+        return None
+    total = unfold(centres, image.shape[-1]).sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
     return jnp.where(total == 0, 1, total)

@@ -41,10 +41,17 @@ def downsample(image: CentredImage, rule: Downsample | None, spatial_ndim: int) 
     return block_mean(image, (factor,) * spatial_ndim, (factor - 1) // 2)
 
 
-@xla.no_fuse
-def halve_pair(pair: Pair, *, taps: Taps) -> SumDifference:
+def halve_pair(pair: Pair, taps: Taps) -> SumDifference:
     """Returns the sum and difference of two images, halved by `halve`, from one loop over the images."""
-    return map_images(halve, pair, taps)
+    arrays, weight = _halved_arrays(pair, taps=taps)
+    # The offsets stay outside of that loop, behind whose barrier they would have tangents.
+    return map_images(lambda image: image, pair)._replace(arrays=arrays, weight=weight)
+
+
+@xla.no_fuse
+def _halved_arrays(pair: Pair, *, taps: Taps) -> tuple[tuple[jax.Array, ...], jax.Array | None]:
+    halved = map_images(halve, pair, taps)
+    return halved.arrays, halved.weight
 
 
 def halve(image: CentredImage, taps: Taps) -> CentredImage:

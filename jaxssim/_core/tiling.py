@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxssim._core import xla
@@ -92,14 +93,13 @@ def update_tile(
     return lax.dynamic_update_slice(split, jnp.expand_dims(tile, axis - 1), start).reshape(array.shape)
 
 
-def owned_weight(
-    band: jax.Array, rows: int, first: jax.Array, weight: jax.Array, values: jax.Array, axis: int
-) -> jax.Array:
-    """Returns the weights of a tile's windows, 0 for windows that another band counts, so that each counts once."""
-    shape = [1] * values.ndim
-    shape[axis] = values.shape[axis]
-    row = first + lax.broadcasted_iota(jnp.int32, shape, values.ndim + axis)
-    return jnp.where((band * rows <= row) & (row < (band + 1) * rows), weight, 0).astype(values.dtype)
+def counted_rows(first: np.ndarray, length: int, rows: int) -> np.ndarray:
+    """Returns which rows of windows each band counts, so that every window counts once: (bands, length).
+
+    A band computes `length` rows from `first` on, some of which its neighbours count; `rows` are the band's own.
+    """
+    row = first[:, None] + np.arange(length)
+    return row // rows == np.arange(len(first))[:, None]
 
 
 def scan_tiles(function: Callable[[Any, jax.Array, jax.Array], tuple[Any, Any]], init: Any, tiles: Tiles) -> Any:
