@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxssim._core import halos
+from jaxssim._core import halos, xla
 from jaxssim._core.halos import Block
-from jaxssim._core.images import Constants, ImagePair, offsets
+from jaxssim._core.images import Constants, ImagePair, fold, offsets, unfold
 from jaxssim._core.resampling import Shape
 
 
@@ -74,6 +74,8 @@ class CheckedInputs(NamedTuple):
         a, b = x.astype(dtype), y.astype(dtype)
         constants = jax.tree.map(lambda k: _canonical_constant(k, x.ndim), self.constants)
         offset = offsets((a, b, a - b), counted, layout.spatial_ndim, mesh_axes)
+        if layout.spatial_ndim > 1:  # repeated once for all tiles and scales
+            offset = unfold(xla.repeat_along_row(offset, fold(a)), a.shape[-1])
         return ImagePair((x, y), weight, offset, scale, constants)
 
 

@@ -127,7 +127,8 @@ def _halved(pair: Pair, blocks: tuple[Block, ...], taps: Taps) -> tuple[Pair, tu
     def halved(image: CentredImage) -> CentredImage:
         for block, factor in zip(blocks, factors, strict=True):
             if factor == 2 and block.end % 2 and block.end < block.length * halos.devices_along(block.mesh_axis):
-                image = jax.tree.map(lambda array, block=block: _last_twice(array, block), image)
+                weight = None if image.weight is None else _last_twice(image.weight, block)
+                image = image._replace(centred=_last_twice(image.centred, block), weight=weight)
         return halve(image, taps)
 
     coarser = (
@@ -139,7 +140,5 @@ def _halved(pair: Pair, blocks: tuple[Block, ...], taps: Taps) -> tuple[Pair, tu
 
 def _last_twice(array: jax.Array, block: Block) -> jax.Array:
     """Returns an array with the last pixel that counts repeated after it; one device holds both places."""
-    if array.shape[block.axis] == 1:  # an offset
-        return array
     before = jnp.roll(array, 1, block.axis)
     return jnp.where(halos.positions(block, array.ndim, 0, block.length) == block.end, before, array)

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
 
 def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -19,16 +18,11 @@ def absolute(x: jax.Array) -> jax.Array:
 
 
 def weighted_mean(values: jax.Array, weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Returns the weighted mean over `axes`; 0 where all weights are 0. Values and weights have equal lengths."""
-    return mean_by_shares(values, shares(weight, axes), axes)
-
-
-def mean_by_shares(values: jax.Array, share: ArrayLike, axes: tuple[int, ...]) -> jax.Array:
-    """Returns the mean over `axes` by the share of each value in it.
+    """Returns the weighted mean over `axes`; 0 where all weights are 0. Values and weights have equal lengths.
 
     A sum of thousands of values rounds. So a first mean is subtracted, and the mean of the differences is added to it.
     """
-    share = jnp.asarray(share, values.dtype)
+    share = shares(weight, axes)
     first_mean = lax.stop_gradient((values * share).sum(axes, keepdims=True))
     return (first_mean + ((values - first_mean) * share).sum(axes, keepdims=True)).squeeze(axes)
 

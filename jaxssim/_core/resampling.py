@@ -93,7 +93,7 @@ def pad(image: CentredImage, taps: Taps, padding: Padding) -> CentredImage:
         return jnp.where(inside[..., None], continued, outside)
 
     weight = None if image.weight is None else padded(image.weight, 1)
-    return image._replace(centred=padded(image.centred, -image.offset), weight=weight)
+    return image._replace(centred=padded(image.centred, -image.offset[..., :1, :]), weight=weight)
 
 
 def crop(image: CentredImage, widths: tuple[tuple[int, int], ...]) -> CentredImage:

@@ -123,11 +123,17 @@ def zeros_like(x: jax.Array) -> jax.Array:
 def repeat_along_row(row: jax.Array, folded: jax.Array) -> jax.Array:
     """Returns a value per channel (*batch, 1, .., 1, channels) repeated for every column of a folded image.
 
+    A row of such values, (*batch, 1, .., columns, channels), is cut where it is long enough.
+
     Where XLA fuses the repetition, every pixel of the image looks its channel up by an integer division, for which only
     GPUs have the time. Needed by all versions up to JAX 0.12; delete when XLA moves such a lookup out of the loop over
     rows.
     """
-    return _repeat(row[..., 0, :], count=folded.shape[-1] // row.shape[-1])
+    length, channels = folded.shape[-1], row.shape[-1]
+    if row.shape[-2] * channels >= length > channels:
+        flat = lax.reshape(row, (*row.shape[:-2], row.shape[-2] * channels))
+        return lax.slice_in_dim(flat, 0, length, axis=flat.ndim - 1)
+    return _repeat(row[..., 0, :], count=length // channels)
 
 
 @functools.partial(no_fuse, except_on_gpu=True)
@@ -135,23 +141,32 @@ def _repeat(row: jax.Array, *, count: int) -> jax.Array:
     return jnp.tile(row, count)
 
 
-@no_fuse
-def partial_row_sums(values: jax.Array, first_mean: jax.Array, share: jax.Array, *, axis: int) -> jax.Array:
-    """Returns sums of `(values - first_mean) * share` over groups of at most eight rows: an eighth of the rows remains.
+def pairwise_sum(values: jax.Array, *, axis: int) -> jax.Array:
+    """Returns the sum over an axis, not the last one, in pairs, then pairs of pairs.
 
-    XLA's own sum over all rows takes as long as a filter pass, since it is not vectorised; these sums are. Needed by
-    all versions up to JAX 0.12 on CPU; delete when `jnp.sum` over rows is as fast.
+    XLA's own sum over all rows takes as long as a filter pass, since it is not vectorised; sums of a few rows each are.
+    Needed by all versions up to JAX 0.12 on CPU; delete when `jnp.sum` over rows is as fast.
     """
+    axis %= values.ndim
+    while values.shape[axis] > 1:
+        values = _partial_sums(values, axis=axis, terms=8 if values.shape[axis] > 64 else values.shape[axis])
+    return values.squeeze(axis)
+
+
+@no_fuse
+def _partial_sums(values: jax.Array, *, axis: int, terms: int) -> jax.Array:
+    """Returns sums of `terms` rows: about rows / terms of them."""
     rows = values.shape[axis]
-    step, terms = -(-rows // 8), []
+    step = -(-rows // terms)
+    slices = []
     for start in range(0, rows, step):
         first = min(start, rows - step)  # every slice has `step` rows: the last one may overlap
-        value, part = (lax.slice_in_dim(array, first, first + step, axis=axis) for array in (values, share))
+        part = lax.slice_in_dim(values, first, first + step, axis=axis)
         if first < start:
-            row = lax.broadcasted_iota(jnp.int32, part.shape, part.ndim + axis)
+            row = lax.broadcasted_iota(jnp.int32, part.shape, axis)
             part = lax.select(row < start - first, jnp.zeros_like(part), part)  # a row in two slices counts once
-        terms.append(lax.mul(lax.sub(value, first_mean), part))
-    return _tree_sum(terms)
+        slices.append(part)
+    return _tree_sum(slices)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
