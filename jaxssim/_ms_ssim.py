@@ -221,7 +221,9 @@ def formulas_of_scales(scales: int) -> list[Formula]:
 
 def one_minus_weighted_product(ds: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
     """Returns 1 - Π (1 - d)^w, precise near 0; where a factor is not positive, 1 with a derivative of 0."""
-    positive = functools.reduce(jnp.logical_and, [d < 1 for d in ds])
-    logarithm = sum(w * jnp.log1p(-jnp.where(positive, d, 0)) for d, w in zip(ds, weights, strict=True))
-    total = functools.reduce(jnp.add, ds)  # NaN stays NaN
+    factors = jnp.stack(ds)
+    exponents = jnp.asarray(weights, factors.dtype).reshape(-1, *(1,) * ds[0].ndim)
+    positive = (factors < 1).all(0)
+    logarithm = (exponents * jnp.log1p(-jnp.where(positive, factors, 0))).sum(0)
+    total = factors.sum(0)  # NaN stays NaN
     return jnp.where(positive, -jnp.expm1(logarithm), jnp.where(jnp.isnan(total), total, 1))
