@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxssim._core import jvp, platforms, tiling, xla
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair, fold, unfold
-from jaxssim._core.means import ColumnSums, column_sums, mean_of_columns, mean_of_values, sum_of_weights
+from jaxssim._core.means import Means, mean_along, mean_by_share, mean_of_columns, mean_of_values, sum_of_weights
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
@@ -192,14 +192,14 @@ def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pai
     split = tiling.split_batch(pair, tiles.groups, taps)
     counted = tiling.counted_rows(np.minimum(np.arange(tiles.bands) * rows, windows - rows), rows, rows)
 
-    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, tuple[ColumnSums, ...]]:
+    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, tuple[Means, ...]]:
         first = jnp.minimum(band * rows, windows - rows)
         tile = tiling.slice_tile(split, taps, group, first, rows + halo)
         weight = window_weights(tile, taps)
-        return None, tuple(_sums_of_tile(values, weight, counted, band, len(taps)) for values in functions(tile))
+        return None, tuple(_means_of_tile(values, weight, counted, band, len(taps)) for values in functions(tile))
 
     _, columns = tiling.scan_tiles(tile_step, None, tiles)
-    return tuple(_mean_of_tiles(each, tiles, pair, taps) for each in columns)
+    return tuple(_mean_of_tiles(each, tiles, counted, pair.arrays[0].shape[-1], len(taps)) for each in columns)
 
 
 def _whole_gradients(
@@ -219,7 +219,7 @@ def _tiled_gradients(
     rows_read, windows = min(height, rows + 2 * halo), math.prod(_windows_along(pair.arrays[0], taps))
     split = tiling.split_batch((pair, _total_weight(pair, taps)), tiles.groups, taps)
 
-    def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, ColumnSums]:
+    def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, Means]:
         start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - halo, 0, height - rows_read)
         tile, total = tiling.slice_tile(split, taps, group, first, rows_read)
@@ -229,14 +229,14 @@ def _tiled_gradients(
             tiling.update_tile(gradient, part, tiles, taps, group, start)
             for gradient, part in zip(gradients, parts, strict=True)
         )
-        return gradients, _sums_of_tile(values, weight, counted, band, len(taps))
+        return gradients, _means_of_tile(values, weight, counted, band, len(taps))
 
     firsts = np.clip(np.minimum(np.arange(tiles.bands) * rows, height - rows) - halo, 0, height - rows_read)
     counted = tiling.counted_rows(firsts, rows_read - halo, rows)
     dtype = jax.tree.leaves(pair.offsets)[0].dtype
     zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(dtype) for i in argnums)
     gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
-    return _mean_of_tiles(columns, tiles, pair, taps), gradients
+    return _mean_of_tiles(columns, tiles, counted, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
 def _values_and_vjp(
@@ -258,25 +258,29 @@ def _values_and_vjp(
     return values, weight, vjp(jnp.ones_like(values) * share)
 
 
-def _sums_of_tile(
+def _means_of_tile(
     values: jax.Array, weight: jax.Array | None, counted: np.ndarray, band: jax.Array, spatial_ndim: int
-) -> ColumnSums:
-    """Returns the sums of each column over the rows that the tile's band counts, of values and of weights."""
-    counts = None
-    if not counted.all():
-        counts = jnp.asarray(counted, values.dtype)[band].reshape(-1, *(1,) * (spatial_ndim - 1))
-    return column_sums(values, weight, counts, -spatial_ndim)
+) -> Means:
+    """Returns the mean of each column over the rows that the tile's band counts, and the column's total weight."""
+
+    def of_rows(table: np.ndarray) -> jax.Array:
+        return jnp.asarray(table, values.dtype)[band].reshape(-1, *(1,) * (spatial_ndim - 1))
+
+    if weight is not None:
+        return mean_along(values, weight * of_rows(counted), -spatial_ndim)
+    share = None if counted.all() else of_rows(counted / np.maximum(1, counted.sum(1, keepdims=True)))
+    return mean_by_share(values, share, -spatial_ndim), None
 
 
-def _mean_of_tiles(columns: ColumnSums, tiles: Tiles, pair: Pair, taps: Taps) -> jax.Array:
+def _mean_of_tiles(columns: Means, tiles: Tiles, counted: np.ndarray, channels: int, spatial_ndim: int) -> jax.Array:
     """Returns the mean over all tiles of each channel: (*batch, channels)."""
-    image = pair.arrays[0]
-
-    def over_bands(sums: jax.Array) -> jax.Array:
-        return xla.pairwise_sum(sums.reshape(*tiles, *sums.shape[1:]), axis=1)
-
-    windows = math.prod(_windows_along(image, taps))
-    by_group = mean_of_columns(jax.tree.map(over_bands, columns), windows, image.shape[-1], len(taps))
+    means, weight = jax.tree.map(lambda array: array.reshape(*tiles, *array.shape[1:]), columns)
+    if weight is None:
+        share = jnp.asarray(counted.sum(1) / counted.sum(), means.dtype)
+        means = mean_by_share(means, share.reshape(-1, *(1,) * (means.ndim - 2)), 1)
+    else:
+        means, weight = mean_along(means, weight, 1)
+    by_group = mean_of_columns((means, weight), channels, spatial_ndim)
     if tiles.groups == 1:
         return by_group[0]
     *batch, images, channels = by_group.shape[1:]

@@ -1,8 +1,9 @@
-"""Means over windows: rows are added in pairs, columns by compensated sums.
+"""Means over windows, one axis after the other: rows first, columns last.
 
-A running sum of millions of numbers loses digits. Sums in pairs, of pairs of pairs, round log2(n) times (Higham 1993). A
-compensated sum carries the rounding error of every addition along (Neumaier 1974), in whichever order the device adds:
-XLA on GPUs then reads the values of a formula once and does not store them.
+A running sum of millions of numbers loses digits. So the first value is subtracted from all, which leaves little of
+values that are alike and nothing of equal ones, and rows are added in pairs, then pairs of pairs, which rounds log2(n)
+times (Higham 1993). A compensated sum, over columns and on GPUs, carries the rounding error of every addition along
+(Neumaier 1974), in whichever order the device adds.
 """
 
 import functools
@@ -16,25 +17,23 @@ from jax import lax
 
 from jaxssim._core import xla
 from jaxssim._core.images import unfold
-from jaxssim._core.numerics import two_sum
+from jaxssim._core.numerics import shares, two_sum
 
-ColumnSums = tuple[jax.Array, jax.Array | None]  # of each column of windows, and of its weights, None without weights
+Means = tuple[jax.Array, jax.Array | None]  # and the weight of each; None where all are equal
 Sum = tuple[jax.Array, jax.Array]  # rounded, and what the rounding took from it
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def mean_of_values(values: jax.Array, weight: jax.Array | None, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the mean of folded values (*batch, *windows) of each channel, weighted unless None: (*batch, channels).
+    """Returns the mean of folded values (*batch, *windows) of each channel, weighted unless None: (*batch, channels)."""
 
-    It is 0 where all weights are 0.
-    """
-    weighted = values if weight is None else values * weight
-    if spatial_ndim == 1:
-        rows = weighted, jnp.zeros_like(weighted)
-    else:
-        on_gpu, elsewhere = (functools.partial(each, axis=-spatial_ndim) for each in (_compensated_rows, _paired_rows))
-        rows = xla.on_gpu(on_gpu, elsewhere, weighted)
-    return _sum_of_columns(rows, channels, spatial_ndim) / _total_weight(weight, values, channels, spatial_ndim)
+    def by_axes(values: jax.Array, weight: jax.Array | None) -> jax.Array:
+        if spatial_ndim > 1:
+            values, weight = mean_along(values, weight, -spatial_ndim)
+        return mean_of_columns((values, weight), channels, spatial_ndim)
+
+    on_gpu = functools.partial(_mean_by_sums, channels, spatial_ndim)
+    return xla.on_gpu(on_gpu, by_axes, values, None if weight is None else weight.astype(values.dtype))
 
 
 @mean_of_values.defjvp
@@ -46,43 +45,54 @@ def _mean_of_values_jvp(channels, spatial_ndim, primals, tangents):  # type: ign
     return mean_of_values(*primals, channels, spatial_ndim), dsum / _total_weight(weight, values, channels, spatial_ndim)
 
 
-def column_sums(values: jax.Array, weight: jax.Array | None, counts: jax.Array | None, axis: int) -> ColumnSums:
-    """Returns the sums over rows, of values and of weights, each row as often as it `counts`, 0 or 1; None for once."""
+def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
+    """Returns the means over one axis, weighted unless None; the first value where all weights are 0."""
     if weight is None:
-        return xla.pairwise_sum(values if counts is None else values * counts, axis=axis), None
-    weight = weight.astype(values.dtype) if counts is None else weight * counts
+        return mean_by_share(values, None, axis), None
     weight = jnp.broadcast_to(weight, values.shape)
-    return xla.pairwise_sum(values * weight, axis=axis), weight.sum(axis)
+    return mean_by_share(values, shares(weight, (axis,)), axis), weight.sum(axis)
 
 
-def mean_of_columns(columns: ColumnSums, windows: int, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the mean over all windows of each channel from the sums of columns: (*batch, channels).
-
-    `windows` is the number of windows, and so the total weight without weights.
-    """
-    sums, weights = columns
-    total = _sum_of_columns((sums, jnp.zeros_like(sums)), channels, spatial_ndim)
-    if weights is None:
-        return total / windows
-    weight = unfold(weights, channels).sum(tuple(range(-max(2, spatial_ndim), -1)))
-    return total / jnp.where(weight == 0, 1, weight)
+def mean_by_share(values: jax.Array, share: jax.Array | None, axis: int) -> jax.Array:
+    """Returns the mean over one axis, not the last one, by the share of each value in it; None for equal shares."""
+    first = lax.slice_in_dim(values, 0, 1, axis=axis)
+    differences = values - first
+    if share is None:
+        mean = xla.pairwise_sum(differences, axis=axis) / values.shape[axis]
+    else:
+        mean = xla.pairwise_sum(differences * share, axis=axis)
+    return first.squeeze(axis) + mean
 
 
-def _paired_rows(values: jax.Array, *, axis: int) -> Sum:
-    sums = xla.pairwise_sum(values, axis=axis)
-    return sums, jnp.zeros_like(sums)
+def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Array:
+    """Returns the mean of each channel over all axes that are left of the windows: (*batch, channels)."""
+    means, weight = columns
+    for axis in range(1 - spatial_ndim, -1):
+        means, weight = mean_along(means, weight, axis)
+    means = unfold(means, channels)
+    first = lax.slice_in_dim(means, 0, 1, axis=means.ndim - 2)
+    differences = means - first
+    if weight is None:
+        return first.squeeze(-2) + _sum_of_columns(differences) / means.shape[-2]
+    weight = unfold(weight, channels)
+    mean = first.squeeze(-2) + _sum_of_columns(differences * shares(weight, (-2,)))
+    return jnp.where(weight.sum(-2) == 0, 0, mean)
 
 
-def _compensated_rows(values: jax.Array, *, axis: int) -> Sum:
-    return _compensated_sum((values, jnp.zeros_like(values)), (values.ndim + axis,))
+def _mean_by_sums(channels: int, spatial_ndim: int, values: jax.Array, weight: jax.Array | None) -> jax.Array:
+    """Returns what `mean_of_values` does, by compensated sums: over rows first, and then over columns."""
+    weighted = values if weight is None else values * weight
+    sums = weighted, jnp.zeros_like(weighted)
+    if spatial_ndim > 1:
+        sums = _compensated_sum(sums, tuple(range(values.ndim - spatial_ndim, values.ndim - 1)))
+    total = _sum_of_columns(*(unfold(part, channels) for part in sums))
+    return total / _total_weight(weight, values, channels, spatial_ndim)
 
 
-def _sum_of_columns(rows: Sum, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the sum over all axes of sums over rows but the batch and the channels."""
-    by_channel = unfold(rows[0], channels), unfold(rows[1], channels)
-    ndim = by_channel[0].ndim
-    total, error = _compensated_sum(by_channel, tuple(range(ndim - max(2, spatial_ndim), ndim - 1)))
-    return total + error
+def _sum_of_columns(values: jax.Array, errors: jax.Array | None = None) -> jax.Array:
+    """Returns the sum over the columns of (.., columns, channels)."""
+    errors = jnp.zeros_like(values) if errors is None else errors
+    return sum(_compensated_sum((values, errors), (values.ndim - 2,)))
 
 
 def _compensated_sum(sums: Sum, axes: tuple[int, ...]) -> Sum:
@@ -96,9 +106,7 @@ def _add_sums(one: Sum, other: Sum) -> Sum:
     return total, error + (one[1] + other[1])
 
 
-def _total_weight(
-    weight: jax.Array | None, values: jax.Array, channels: int, spatial_ndim: int
-) -> jax.Array | int:
+def _total_weight(weight: jax.Array | None, values: jax.Array, channels: int, spatial_ndim: int) -> jax.Array | int:
     """Returns the total weight of each channel, 1 where no window counts; the number of windows without weights."""
     lengths = *values.shape[-spatial_ndim:-1], values.shape[-1] // channels
     if weight is None:
