@@ -206,7 +206,7 @@ def _similarity_and_map(checked: CheckedInputs, convention: Convention, layout: 
     averaged, weight = d, centre_weights(pair.weight, taps)
     if convention.average == "inside" and convention.padding != "valid":
         averaged = inside_windows(d, taps, channels)
-        weight = weight if pair.weight is None else inside_windows(weight, taps, channels)
+        weight = None if weight is None else inside_windows(weight, taps, channels)
     averaged, weight = strided((averaged, weight), convention.stride, channels, layout.spatial_ndim)
     means = mean_of_values(averaged, weight, channels, layout.spatial_ndim)
     return 1 - mean_of_channels(means), _as_map(d, at_windows, channels, convention, layout)

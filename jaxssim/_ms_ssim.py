@@ -1,7 +1,6 @@
 """MS-SSIM: structure at several scales, luminance at the coarsest (Wang, Simoncelli & Bovik 2003), and its loss."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 

@@ -6,7 +6,7 @@ bottom of this list to the top, from `images` to `averaging`:
     tapes         sums over strips of images of any size, in arrays of one shape
     several       means of several functions of a window at once
     averaging     means over all windows, and their gradients, tile by tile on CPU
-    means         the weighted mean of values: column by column, and on GPUs by compensated sums
+    means         the mean of values, one axis after the other, with little rounding
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
     statistics    mean and variance of every window
@@ -17,6 +17,7 @@ bottom of this list to the top, from `images` to `averaging`:
     images        a pair of images; its sum and difference, less a constant offset near their values
     symmetric     whitening and eigenvalues of small symmetric matrices
     jvp           helpers for derivative rules
+    platforms     a function for CPUs and one for other platforms, of which JAX traces one
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
@@ -27,7 +28,7 @@ Fourteen functions have a derivative rule of their own:
     formulas      one_minus_product, quotient
     gpu           moments_of_both
     averaging     mean_over_windows, _value_and_gradients
-    means         _mean_by_sums
+    means         mean_of_values
     several       means_over_windows
     resampling    _means_along
     symmetric     eigh

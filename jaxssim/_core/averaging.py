@@ -72,7 +72,10 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 
 @functools.partial(mean_over_windows.defjvp, symbolic_zeros=True)
 def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
-    """Multiplies the tangent by the gradient, since the transpose of a product costs nothing."""
+    """Multiplies the tangent by the gradient, since the transpose of a product costs nothing.
+
+    The gradient is that of a sum and is divided last, so that devices that share an image round it as one device does.
+    """
     (pair,), (tangent,) = primals, tangents
     if jvp.nonzero_tangents(tangent._replace(arrays=(), weight=None)):  # the data range, k1 or k2 has a tangent
 
@@ -85,14 +88,19 @@ def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[n
     products = [
         gradient * tangent.arrays[i].astype(gradient.dtype) for i, gradient in zip(argnums, gradients, strict=True)
     ]
-    return value, sum(products[1:], products[0]).sum(tuple(range(-1 - len(taps), -1)))
+    dsum = sum(products[1:], products[0]).sum(tuple(range(-1 - len(taps), -1)))
+    total = lax.stop_gradient(weight_of_windows(pair, taps))
+    return value, dsum / jnp.where(total == 0, 1, total)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _value_and_gradients(
     function: WindowFunction, taps: Taps, argnums: tuple[int, ...], pair: Pair
 ) -> tuple[jax.Array, Gradients]:
-    """Returns the mean, and each channel's gradient with respect to the images `argnums`, in the statistics' type."""
+    """Returns the mean, and each channel's gradient of the sum with respect to the images `argnums`.
+
+    The sum is weighted. Gradients have the statistics' type.
+    """
     shared = SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES
     per_halo, min_tiles = shared if pair.counting else (MIN_ROWS_PER_HALO, MIN_TILES)
     tiles = tiling.choose_tiles(pair, taps, per_halo * (len(taps[0]) - 1), min_tiles)
@@ -205,8 +213,7 @@ def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pai
 def _whole_gradients(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Pair
 ) -> tuple[jax.Array, Gradients]:
-    windows = math.prod(_windows_along(pair.arrays[0], taps))
-    values, weight, gradients = _values_and_vjp(argnums, function, pair, _total_weight(pair, taps), taps, windows)
+    values, weight, gradients = _values_and_vjp(argnums, function, taps, pair)
     return mean_of_values(xla.materialize_on_gpu(values), weight, pair.arrays[0].shape[-1], len(taps)), gradients
 
 
@@ -216,14 +223,14 @@ def _tiled_gradients(
     """Computes some rows of the gradient at a time, from all windows that contain a pixel of these rows."""
     height, halo, axis = pair.arrays[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
-    rows_read, windows = min(height, rows + 2 * halo), math.prod(_windows_along(pair.arrays[0], taps))
-    split = tiling.split_batch((pair, _total_weight(pair, taps)), tiles.groups, taps)
+    rows_read = min(height, rows + 2 * halo)
+    split = tiling.split_batch(pair, tiles.groups, taps)
 
     def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, Means]:
         start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - halo, 0, height - rows_read)
-        tile, total = tiling.slice_tile(split, taps, group, first, rows_read)
-        values, weight, with_halo = _values_and_vjp(argnums, function, tile, total, taps, windows)
+        tile = tiling.slice_tile(split, taps, group, first, rows_read)
+        values, weight, with_halo = _values_and_vjp(argnums, function, taps, tile)
         parts = (lax.dynamic_slice_in_dim(part, start - first, rows, axis) for part in with_halo)
         gradients = tuple(
             tiling.update_tile(gradient, part, tiles, taps, group, start)
@@ -240,12 +247,9 @@ def _tiled_gradients(
 
 
 def _values_and_vjp(
-    argnums: tuple[int, ...], function: WindowFunction, pair: Any, total: jax.Array | None, taps: Taps, windows: int
+    argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Any
 ) -> tuple[jax.Array, jax.Array | None, Gradients]:
-    """Returns the windows' values and weights, and the gradients of the sum of values divided by the number of windows.
-
-    Under weights it is the weighted sum, divided by their `total`.
-    """
+    """Returns the windows' values and weights, and the gradients of the weighted sum of values."""
     dtype = jax.tree.leaves(pair.offsets)[0].dtype
 
     def function_of_chosen(*some: jax.Array) -> jax.Array:
@@ -254,8 +258,7 @@ def _values_and_vjp(
 
     values, vjp = jax.vjp(function_of_chosen, *(pair.arrays[i].astype(dtype) for i in argnums))
     weight = window_weights(pair, taps)
-    share = 1 / windows if weight is None or total is None else weight / xla.repeat_along_row(total, values)
-    return values, weight, vjp(jnp.ones_like(values) * share)
+    return values, weight, vjp(jnp.ones_like(values) if weight is None else jnp.ones_like(values) * weight)
 
 
 def _means_of_tile(
@@ -285,19 +288,3 @@ def _mean_of_tiles(columns: Means, tiles: Tiles, counted: np.ndarray, channels: 
         return by_group[0]
     *batch, images, channels = by_group.shape[1:]
     return jnp.moveaxis(by_group, 0, -2).reshape(*batch, images * tiles.groups, channels)
-
-
-def _total_weight(pair: Pair, taps: Taps) -> jax.Array | None:
-    """Returns the total weight of all windows, 1 where no window counts: (*batch or 1s, 1, .., 1, channels).
-
-    None where all windows have the weight 1.
-    """
-    image = pair.arrays[0]
-    if pair.counting:
-        total = weight_of_windows(pair, taps)[(..., *(None,) * len(taps), slice(None))]
-        return jnp.where(total == 0, 1, total)
-    centres = centre_weights(pair.weight, taps)
-    if centres is None:
-        return None
-    total = unfold(centres, image.shape[-1]).sum(tuple(range(-1 - len(taps), -1)), keepdims=True)
-    return jnp.where(total == 0, 1, total)

@@ -25,7 +25,7 @@ Sum = tuple[jax.Array, jax.Array]  # rounded, and what the rounding took from it
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def mean_of_values(values: jax.Array, weight: jax.Array | None, channels: int, spatial_ndim: int) -> jax.Array:
-    """Returns the mean of folded values (*batch, *windows) of each channel, weighted unless None: (*batch, channels)."""
+    """Returns each channel's mean of folded values (*batch, *windows), weighted unless None: (*batch, channels)."""
 
     def by_axes(values: jax.Array, weight: jax.Array | None) -> jax.Array:
         if spatial_ndim > 1:
@@ -42,7 +42,8 @@ def _mean_of_values_jvp(channels, spatial_ndim, primals, tangents):  # type: ign
     (values, weight), (dvalues, _) = primals, tangents
     weighted = dvalues if weight is None else dvalues * weight
     dsum = unfold(weighted, channels).sum(tuple(range(-1 - spatial_ndim, -1)))
-    return mean_of_values(*primals, channels, spatial_ndim), dsum / _total_weight(weight, values, channels, spatial_ndim)
+    total = _total_weight(weight, values, channels, spatial_ndim)
+    return mean_of_values(*primals, channels, spatial_ndim), dsum / total
 
 
 def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
@@ -92,7 +93,8 @@ def _mean_by_sums(channels: int, spatial_ndim: int, values: jax.Array, weight: j
 def _sum_of_columns(values: jax.Array, errors: jax.Array | None = None) -> jax.Array:
     """Returns the sum over the columns of (.., columns, channels)."""
     errors = jnp.zeros_like(values) if errors is None else errors
-    return sum(_compensated_sum((values, errors), (values.ndim - 2,)))
+    total, error = _compensated_sum((values, errors), (values.ndim - 2,))
+    return total + error
 
 
 def _compensated_sum(sums: Sum, axes: tuple[int, ...]) -> Sum:

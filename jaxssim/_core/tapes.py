@@ -184,17 +184,4 @@ def _along_columns(row: jax.Array, ndim: int) -> jax.Array:
 
 def _sum_over_rows(values: jax.Array) -> jax.Array:
     """Returns sums over all axes but the last, added in pairs."""
-    values = values.reshape(-1, values.shape[-1])
-    while values.shape[0] > 1:
-        values = _sum_of_eighths(values)
-    return values[0]
-
-
-@xla.no_fuse
-def _sum_of_eighths(values: jax.Array) -> jax.Array:
-    """Returns the sum of eight parts of the rows, or of all rows if there are fewer than eight."""
-    least = values.shape[0] // 8
-    while values.shape[0] > max(1, least):
-        half = values.shape[0] // 2
-        values = lax.slice_in_dim(values, 0, half) + lax.slice_in_dim(values, half, 2 * half)
-    return values
+    return xla.pairwise_sum(values.reshape(-1, values.shape[-1]), axis=0)

@@ -149,7 +149,7 @@ def pairwise_sum(values: jax.Array, *, axis: int) -> jax.Array:
     """
     axis %= values.ndim
     while values.shape[axis] > 1:
-        values = _partial_sums(values, axis=axis, terms=8 if values.shape[axis] > 64 else values.shape[axis])
+        values = _partial_sums(values, axis=axis, terms=8 if values.shape[axis] > 32 else values.shape[axis])
     return values.squeeze(axis)
 
 
