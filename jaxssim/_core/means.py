@@ -57,12 +57,11 @@ def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
 def mean_by_share(values: jax.Array, share: jax.Array | None, axis: int) -> jax.Array:
     """Returns the mean over one axis, not the last one, by the share of each value in it; None for equal shares."""
     first = lax.slice_in_dim(values, 0, 1, axis=axis)
-    differences = values - first
-    if share is None:
-        mean = xla.pairwise_sum(differences, axis=axis) / values.shape[axis]
-    else:
-        mean = xla.pairwise_sum(differences * share, axis=axis)
-    return first.squeeze(axis) + mean
+    if values.shape[axis] == 1:
+        return first.squeeze(axis)
+    share = None if share is None else lax.expand_dims(share, range(values.ndim - share.ndim))
+    total = xla.pairwise_sum(values, first, share, axis=axis)
+    return first.squeeze(axis) + (total / values.shape[axis] if share is None else total)
 
 
 def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Array:

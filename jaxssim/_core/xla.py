@@ -141,32 +141,38 @@ def _repeat(row: jax.Array, *, count: int) -> jax.Array:
     return jnp.tile(row, count)
 
 
-def pairwise_sum(values: jax.Array, *, axis: int) -> jax.Array:
-    """Returns the sum over an axis, not the last one, in pairs, then pairs of pairs.
+def pairwise_sum(
+    values: jax.Array, less: jax.Array | None = None, share: jax.Array | None = None, *, axis: int
+) -> jax.Array:
+    """Returns the sum of `(values - less) * share` over an axis, not the last one, in pairs, then pairs of pairs.
 
     XLA's own sum over all rows takes as long as a filter pass, since it is not vectorised; sums of a few rows each are.
     Needed by all versions up to JAX 0.12 on CPU; delete when `jnp.sum` over rows is as fast.
     """
     axis %= values.ndim
+    values = _partial_sums(values, less, share, axis=axis)
     while values.shape[axis] > 1:
-        values = _partial_sums(values, axis=axis, terms=8 if values.shape[axis] > 32 else values.shape[axis])
+        values = _partial_sums(values, None, None, axis=axis)
     return values.squeeze(axis)
 
 
 @no_fuse
-def _partial_sums(values: jax.Array, *, axis: int, terms: int) -> jax.Array:
-    """Returns sums of `terms` rows: about rows / terms of them."""
+def _partial_sums(values: jax.Array, less: jax.Array | None, share: jax.Array | None, *, axis: int) -> jax.Array:
+    """Returns sums of eight groups of rows, of which an eighth remains; of all rows where they are few."""
     rows = values.shape[axis]
-    step = -(-rows // terms)
-    slices = []
+    step = -(-rows // 8) if rows > 32 else 1
+    terms = []
     for start in range(0, rows, step):
         first = min(start, rows - step)  # every slice has `step` rows: the last one may overlap
-        part = lax.slice_in_dim(values, first, first + step, axis=axis)
+        rows_here = functools.partial(lax.slice_in_dim, start_index=first, limit_index=first + step, axis=axis)
+        term = rows_here(values)
+        term = term if less is None else lax.sub(term, less)
+        term = term if share is None else lax.mul(term, rows_here(share))
         if first < start:
-            row = lax.broadcasted_iota(jnp.int32, part.shape, axis)
-            part = lax.select(row < start - first, jnp.zeros_like(part), part)  # a row in two slices counts once
-        slices.append(part)
-    return _tree_sum(slices)
+            row = lax.broadcasted_iota(jnp.int32, term.shape, axis)
+            term = lax.select(row < start - first, jnp.zeros_like(term), term)  # a row in two slices counts once
+        terms.append(term)
+    return _tree_sum(terms)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
