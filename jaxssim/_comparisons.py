@@ -27,7 +27,7 @@ from jaxssim._layout import (
     statistics_dtype,
 )
 from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, formulas_of_scales, ms_ssim, one_minus_weighted_product, prepare_ms_ssim
-from jaxssim._pointwise import mae, mse, pixel_mean, psnr, psnr_of_differences
+from jaxssim._pointwise import mae, mse, pixel_mean, psnr, psnr_of_pair
 from jaxssim._ssim import ssim
 from jaxssim._ssimulacra2 import ssimulacra2
 from jaxssim.conventions import Convention
@@ -76,8 +76,7 @@ def _mean_absolute_error(x: jax.Array, y: jax.Array, shared: Shared) -> jax.Arra
 
 
 def _psnr(x: jax.Array, y: jax.Array, shared: Shared) -> jax.Array:
-    scaled = (x - y) / canonical_data_range(shared.data_range, x, Layout(2, -1))
-    return psnr_of_differences(scaled, shared.weight, 2)
+    return psnr_of_pair(x, y, shared.weight, shared.data_range, Layout(2, -1))
 
 
 def _shared_mask(mask: Any, one: jax.Array, layout: Layout) -> Shared:

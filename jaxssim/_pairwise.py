@@ -18,7 +18,7 @@ from jaxssim._comparisons import COMPARISONS, Comparison, name_of_metric
 from jaxssim._inputs import check_image, hashable
 from jaxssim._layout import LAST, Layout, canonical_image, split_shape, statistics_dtype
 
-BLOCK = 2**22
+BLOCK = 2**20
 """The most values in a block of images that are compared at once, which bounds the memory."""
 
 

@@ -13,14 +13,14 @@ from jax.typing import ArrayLike
 
 from jaxssim._arrays import as_real
 from jaxssim._core import xla
-from jaxssim._core.numerics import absolute, shares, weighted_mean
+from jaxssim._core.numerics import absolute, shares
 from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask, check_static
 from jaxssim._layout import (
     LAST,
     Layout,
-    canonical_data_range,
     canonical_image,
     canonical_mask,
+    is_valid_range,
     split_shape,
     statistics_dtype,
 )
@@ -137,7 +137,7 @@ def psnr(
     layout = Layout(spatial_ndim, channel_axis, crop_border)
     a, b, weights = _check_pair(x, y, mask, layout)
     batch, _ = split_shape(a.shape, layout)
-    return _psnr(a, b, weights, check_data_range(data_range, a, b, batch), layout)
+    return psnr_of_pair(a, b, weights, check_data_range(data_range, a, b, batch), layout)
 
 
 def luma(
@@ -203,10 +203,14 @@ def _mean_of_differences(
 
 
 @functools.partial(jax.jit, static_argnums=4)
-def _psnr(x: jax.Array, y: jax.Array, mask: jax.Array | None, data_range: jax.Array, layout: Layout) -> jax.Array:
-    differences, weight = _differences(x, y, mask, layout)
-    differences = differences / canonical_data_range(data_range, differences, layout)
-    return psnr_of_differences(differences, weight, layout.spatial_ndim)
+def psnr_of_pair(
+    x: jax.Array, y: jax.Array, mask: jax.Array | None, data_range: jax.Array, layout: Layout
+) -> jax.Array:
+    """Returns the PSNR of checked arguments: (*batch,)."""
+    root = _root_mean_square(x, y, mask, layout)
+    error = root / jnp.where(is_valid_range(data_range, root.dtype), data_range, jnp.nan)
+    # The derivative at identical images is 0, where the formula's is infinite.
+    return jnp.where(error == 0, jnp.inf, -20 * jnp.log10(jnp.where(error == 0, 1, error)))
 
 
 def _differences(
@@ -222,22 +226,38 @@ def _differences(
     return jnp.where(weight > 0, x - y, 0), weight
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def psnr_of_differences(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
-    """Returns the PSNR of differences in units of the data range: (*batch,)."""
-    error, unit = _error_and_unit(differences, weight, spatial_ndim)
-    return jnp.where(error == 0, jnp.inf, -10 * jnp.log10(jnp.where(error == 0, 1, error)) - 20 * jnp.log10(unit))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _root_mean_square(x: jax.Array, y: jax.Array, mask: jax.Array | None, layout: Layout) -> jax.Array:
+    """Returns the root of the mean squared difference, (*batch,), also where squares leave the range of float32."""
+
+    def in_largest(step: jax.Array, _: jax.Array) -> jax.Array:
+        # XLA would move what does not depend on the step before the loop, and compute it always.
+        a, b = (jnp.where(step == 0, image, jnp.zeros_like(image)) for image in (x, y))
+        differences, weight = _differences(a, b, mask, layout)
+        largest = jnp.abs(differences).max(range(-1 - layout.spatial_ndim, 0))
+        unit = jnp.where(largest == 0, 1, largest)
+        squares = jnp.square(differences / _per_image(unit, differences))
+        return unit * jnp.sqrt(pixel_mean(squares, weight, layout.spatial_ndim))
+
+    differences, weight = _differences(x, y, mask, layout)
+    root = jnp.sqrt(pixel_mean(jnp.square(differences), weight, layout.spatial_ndim))
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        return root
+    # A loop of one step or none: `lax.cond` would compute both branches under `jax.vmap`.
+    out_of_range = ~((root > 1e-6) & (root < 1e6)).all()
+    return lax.fori_loop(0, out_of_range.astype(jnp.int32), in_largest, root)
 
 
-@psnr_of_differences.defjvp
-def _psnr_of_differences_jvp(spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
-    (differences, weight), (tangent, _) = primals, tangents
-    error, unit = _error_and_unit(differences, weight, spatial_ndim)
-    # The derivative at identical images is 0, where the formula's is 0 / 0.
-    slope = jnp.where(error == 0, 0, -20 / math.log(10) / (jnp.where(error == 0, 1, error) * unit))
-    slopes = differences / _per_image(unit, differences) * _per_image(slope, differences)
-    products = slopes * _share(weight, differences, spatial_ndim) * tangent
-    return psnr_of_differences(*primals, spatial_ndim), products.sum(range(-1 - spatial_ndim, 0))
+@_root_mean_square.defjvp
+def _root_mean_square_jvp(layout, primals, tangents):  # type: ignore[no-untyped-def]
+    (x, y, mask), (tangent_x, tangent_y, _) = primals, tangents
+    # Behind the barrier XLA subtracts again; it would store the differences of the value for the derivative.
+    root, x, y = xla.materialize((_root_mean_square(x, y, mask, layout), x, y))
+    differences, weight = _differences(x, y, mask, layout)
+    tangent = jax.jvp(lambda x, y: _differences(x, y, mask, layout)[0], (x, y), (tangent_x, tangent_y))[1]
+    slopes = differences / _per_image(jnp.where(root == 0, 1, root), differences)
+    products = slopes * _share(weight, differences, layout.spatial_ndim) * tangent
+    return root, products.sum(range(-1 - layout.spatial_ndim, 0))
 
 
 def _share(weight: jax.Array | None, images: jax.Array, spatial_ndim: int) -> jax.Array | float:
@@ -247,34 +267,16 @@ def _share(weight: jax.Array | None, images: jax.Array, spatial_ndim: int) -> ja
     return shares(jnp.broadcast_to(weight, images.shape), tuple(range(-1 - spatial_ndim, 0)))
 
 
-def _error_and_unit(differences: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> tuple[jax.Array, jax.Array]:
-    """Returns the mean squared error of each image, (*batch,), in the square of a unit, and the unit.
-
-    The unit is 1, or the largest difference of each image where squares, or the powers of the error in a
-    derivative, may leave the range of float32.
-    """
-    error = pixel_mean(jnp.square(differences), weight, spatial_ndim)
-
-    def in_largest() -> tuple[jax.Array, jax.Array]:
-        largest = lax.stop_gradient(jnp.abs(differences).max(range(-1 - spatial_ndim, 0)))
-        unit = jnp.where(largest == 0, 1, largest)
-        scaled = differences / _per_image(unit, differences)
-        return pixel_mean(jnp.square(scaled), weight, spatial_ndim), unit
-
-    in_range = ((error > 1e-12) & (error < 1e12)).all()
-    return lax.cond(in_range, lambda: (error, jnp.ones_like(error)), in_largest)
-
-
 def _per_image(values: jax.Array, images: jax.Array) -> jax.Array:
     return values.reshape(*values.shape, *[1] * (images.ndim - values.ndim))
 
 
 def pixel_mean(values: jax.Array, weight: jax.Array | None, spatial_ndim: int) -> jax.Array:
-    """Returns the mean over pixels and channels, (*batch,), weighted if `weight` is not None."""
-    axes = tuple(range(-1 - spatial_ndim, 0))
+    """Returns the mean over pixels and channels, (*batch,), weighted if `weight` is not None; 0 if no pixel counts."""
     if weight is None:
         return xla.sum_of_pixels(values, spatial_ndim) / math.prod(values.shape[-1 - spatial_ndim :])
-    return weighted_mean(values, jnp.broadcast_to(weight, values.shape), axes)
+    total = xla.sum_of_pixels(jnp.broadcast_to(weight, values.shape), spatial_ndim)
+    return xla.sum_of_pixels(values * weight, spatial_ndim) / jnp.where(total == 0, 1, total)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

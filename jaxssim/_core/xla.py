@@ -179,12 +179,14 @@ def _partial_sums(values: jax.Array, less: jax.Array | None, share: jax.Array | 
 def sum_of_pixels(values: jax.Array, spatial_ndim: int) -> jax.Array:
     """Returns the sum over pixels and channels of (*batch, *spatial, channels): (*batch,).
 
-    XLA on CPU sums images of one channel on one core, one value after the other (1080x1920: 1.3 ms). Sums of groups of
-    eight rows are vectorised, and their sum is short (0.3 ms). Needed by all versions up to JAX 0.12; delete when
-    `jnp.sum` of one channel is as fast as that of three.
+    XLA on CPU sums images of one channel on one core, one value after the other (1080x1920: 1.3 ms), and stores what it
+    sums unless its library YNNPACK computes that: slices, other types and masks, for instance (1080x1920x3, cropped:
+    15 ms). Sums of groups of eight rows are computed with the values in one vectorised loop (0.3 and 0.9 ms), which
+    `no_fuse` keeps apart from their own short sum. Needed by all versions up to JAX 0.12; delete when `jnp.sum` takes
+    no longer for a cropped image of one channel.
     """
     plain = functools.partial(_sum_of_pixels, spatial_ndim=spatial_ndim)
-    if values.shape[-1] > 1 or spatial_ndim == 1:
+    if spatial_ndim == 1:
         return plain(values)
     return lax.platform_dependent(values, cpu=functools.partial(_sum_by_rows, spatial_ndim=spatial_ndim), default=plain)
 
@@ -192,10 +194,10 @@ def sum_of_pixels(values: jax.Array, spatial_ndim: int) -> jax.Array:
 @sum_of_pixels.defjvp
 def _sum_of_pixels_jvp(spatial_ndim, primals, tangents):  # type: ignore[no-untyped-def]
     (values,), (tangent,) = primals, tangents
-    return sum_of_pixels(values, spatial_ndim), _sum_of_pixels(tangent, spatial_ndim)
+    return sum_of_pixels(values, spatial_ndim), _sum_of_pixels(tangent, spatial_ndim=spatial_ndim)
 
 
-def _sum_of_pixels(values: jax.Array, spatial_ndim: int) -> jax.Array:
+def _sum_of_pixels(values: jax.Array, *, spatial_ndim: int) -> jax.Array:
     return values.sum(tuple(range(-1 - spatial_ndim, 0)))
 
 
@@ -207,7 +209,10 @@ def _sum_by_rows(values: jax.Array, spatial_ndim: int) -> jax.Array:
     # Neighbouring rows form a group, so that devices which share the image by its rows add rows of their own.
     groups = groups.reshape(*values.shape[:axis], grouped // 8, 8, *values.shape[axis + 1 :])
     sums = _tree_sum([lax.index_in_dim(groups, i, axis + 1, keepdims=False) for i in range(8)])
-    return _sum_of_pixels(lax.optimization_barrier(sums), spatial_ndim) + _sum_of_pixels(rest, spatial_ndim)
+    return _sum_of_stored(sums, spatial_ndim=spatial_ndim) + _sum_of_pixels(rest, spatial_ndim=spatial_ndim)
+
+
+_sum_of_stored = no_fuse(_sum_of_pixels)
 
 
 def on_all_cores(i: jax.Array) -> jax.Array:
