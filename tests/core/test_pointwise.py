@@ -1,5 +1,8 @@
 """MSE, MAE and PSNR against NumPy in float64 and scikit-image."""
 
+import math
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -58,6 +61,39 @@ def test_psnr_and_its_derivatives_for_errors_of_any_size(scale):
     assert np.isfinite(jax.grad(psnr)(a, b)).all()
     if scale > 1e-15:  # the second derivative of smaller errors overflows float32
         assert np.isfinite(jax.hessian(psnr)(a, b)).all()
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.vmap])
+def test_psnr_of_a_batch_with_errors_of_every_size(transform):
+    x, y = np.random.default_rng(0).random((2, 5, 12, 11, 3))
+    scales = np.array([1, 1e-20, 0, 1e20, 1e3])[:, None, None, None]
+    a, b = (scales * x).astype(np.float32), (scales * y).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        expected = -10 * np.log10(((np.float64(a) - np.float64(b)) ** 2).mean((1, 2, 3)))
+    psnr = transform(lambda a, b: jaxssim.psnr(a, b, data_range=1.0))
+    np.testing.assert_allclose(psnr(a, b), expected, rtol=1e-6)
+
+
+def test_derivative_of_psnr_of_integers_by_the_data_range():
+    x, y = np.random.default_rng(0).integers(0, 256, (2, 12, 11, 3), np.uint8)
+    derivative = jax.grad(lambda data_range: jaxssim.psnr(x, y, data_range=data_range))(200.0)
+    np.testing.assert_allclose(derivative, 20 / (200 * np.log(10)), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"crop_border": 4}, {"channel_axis": -3}, {"mask": np.eye(64, 48)}], ids=str)
+@pytest.mark.parametrize("metric", ["mse", "mae", "psnr"])
+def test_the_program_stores_no_image(metric, options):
+    if jax.default_backend() != "cpu":
+        pytest.skip("the program for CPUs")
+    shape = (3, 64, 48) if "channel_axis" in options else (64, 48, 3)
+    if metric == "psnr":
+        options = {"data_range": 1.0, **options}
+    images = 2 * [jax.ShapeDtypeStruct(shape, np.float32)]
+    program = jax.jit(lambda x, y: getattr(jaxssim, metric)(x, y, **options)).lower(*images).compile().as_text()
+    stored = re.findall(r"= f32\[([\d,]+)\]\S* fusion\(", program[program.index("ENTRY") :])
+    assert stored, "the pattern does not fit the program"
+    assert max(math.prod(map(int, sizes.split(","))) for sizes in stored) <= 64 * 48 * 3 / 8
 
 
 @pytest.mark.parametrize("kind", ["bool", "weights", "channels", "one channel", "channels first"])
