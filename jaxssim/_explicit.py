@@ -38,7 +38,7 @@ def over_mesh(
 
 def _explicit_sharding(checked: CheckedInputs) -> NamedSharding | None:
     """Returns the sharding of both images that their types carry, or None; an image without one takes the other's."""
-    found = [jax.typeof(image).sharding for image in (checked.x, checked.y)]
+    found = [jax.typeof(image).sharding for image in (checked.x, checked.y) if isinstance(image, jax.Array)]
     sharded = [sharding for sharding in found if any(sharding.spec)]
     if len(sharded) == 2 and sharded[0].spec != sharded[1].spec:
         raise ValueError(
