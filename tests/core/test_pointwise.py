@@ -81,7 +81,11 @@ def test_derivative_of_psnr_of_integers_by_the_data_range():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"crop_border": 4}, {"channel_axis": -3}, {"mask": np.eye(64, 48)}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"crop_border": 4}, {"channel_axis": -3}, {"mask": np.eye(64, 48)}],
+    ids=["plain", "cropped", "channels first", "masked"],
+)
 @pytest.mark.parametrize("metric", ["mse", "mae", "psnr"])
 def test_the_program_stores_no_image(metric, options):
     if jax.default_backend() != "cpu":
