@@ -208,7 +208,8 @@ def psnr_of_pair(
 ) -> jax.Array:
     """Returns the PSNR of checked arguments: (*batch,)."""
     root = _root_mean_square(x, y, mask, layout)
-    error = root / jnp.where(is_valid_range(data_range, root.dtype), data_range, jnp.nan)
+    data_range = jnp.where(is_valid_range(data_range, root.dtype), data_range, jnp.nan)
+    error = root / jnp.broadcast_to(data_range, root.shape)
     # The derivative at identical images is 0, where the formula's is infinite.
     return jnp.where(error == 0, jnp.inf, -20 * jnp.log10(jnp.where(error == 0, 1, error)))
 
