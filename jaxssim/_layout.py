@@ -118,9 +118,9 @@ def spatial_axes(ndim: int, layout: Layout) -> list[int]:
 
 
 def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:
-    """Returns the data range of the canonical image `x` as (*batch, 1, .., 1), NaN where it is not valid."""
+    """Returns the data range of the canonical image `x` as (*batch or 1s, 1, .., 1), NaN where it is not valid."""
     data_range = jnp.where(is_valid_range(data_range, x.dtype), data_range, jnp.nan)
-    batch = x.shape[: -1 - layout.spatial_ndim]
+    batch = x.shape[: -1 - layout.spatial_ndim] if data_range.ndim else (1,) * (x.ndim - 1 - layout.spatial_ndim)
     return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
 
 

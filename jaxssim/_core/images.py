@@ -36,7 +36,7 @@ class ImagePair(NamedTuple):
     arrays: tuple[jax.Array, ...]  # x and y, (*batch, *spatial, channels), of any type
     weight: jax.Array | None  # of a mask: (*batch or 1s, *spatial, channels), within [0, 1]
     offsets: jax.Array  # of x, y and x - y: (3, *batch, 1, .., columns, channels)
-    scale: jax.Array  # 1 / data range: (*batch, 1, .., 1)
+    scale: jax.Array  # 1 / data range: (*batch or 1s, 1, .., 1)
     constants: Constants | None = None
     counting: tuple[jax.Array, ...] = ()  # factors of the windows' weights, at their centres; axes of 1 where equal
 

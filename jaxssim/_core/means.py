@@ -50,8 +50,11 @@ def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
     """Returns the means over one axis, weighted unless None; the first value where all weights are 0."""
     if weight is None:
         return mean_by_share(values, None, axis), None
-    weight = jnp.broadcast_to(weight, values.shape)
-    return mean_by_share(values, shares(weight, (axis,)), axis), weight.sum(axis)
+    axis %= values.ndim
+    shape = (*weight.shape[:axis], values.shape[axis], *weight.shape[axis + 1 :])
+    weight = jnp.broadcast_to(weight, shape)  # other axes of length 1 stay: their weights are equal
+    means = mean_by_share(values, shares(weight, (axis,)), axis)
+    return means, jnp.broadcast_to(weight.sum(axis), means.shape)
 
 
 def mean_by_share(values: jax.Array, share: jax.Array | None, axis: int) -> jax.Array:
