@@ -1,6 +1,7 @@
 """Every public function and its gradient, under each of the settings by which JAX refuses what it usually allows."""
 
 import contextlib
+import gc
 
 import jax
 import jax.numpy as jnp
@@ -62,8 +63,13 @@ INTEGERS, FLOATS = ("uint8", "uint16"), ("float16", "bfloat16", "float32")
 @contextlib.contextmanager
 def no_nans_leaks_or_ranks():
     """Makes NaN, tracers that outlive their transformation, and broadcasts between ranks errors."""
-    with jax.debug_nans(True), jax.checking_leaks(), jax.numpy_rank_promotion("raise"):
-        yield
+    gc.collect()
+    gc.freeze()  # the search for tracers collects garbage after each trace, and need not visit what earlier tests left
+    try:
+        with jax.debug_nans(True), jax.checking_leaks(), jax.numpy_rank_promotion("raise"):
+            yield
+    finally:
+        gc.unfreeze()
 
 
 SETTINGS = {
