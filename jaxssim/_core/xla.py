@@ -131,9 +131,14 @@ def repeat_along_row(row: jax.Array, folded: jax.Array) -> jax.Array:
     """
     length, channels = folded.shape[-1], row.shape[-1]
     if row.shape[-2] * channels >= length > channels:
-        flat = lax.reshape(row, (*row.shape[:-2], row.shape[-2] * channels))
-        return lax.slice_in_dim(flat, 0, length, axis=flat.ndim - 1)
+        return _cut(row, length=length)
     return _repeat(row[..., 0, :], count=length // channels)
+
+
+@functools.partial(no_fuse, except_on_gpu=True)
+def _cut(row: jax.Array, *, length: int) -> jax.Array:
+    flat = lax.reshape(row, (*row.shape[:-2], row.shape[-2] * row.shape[-1]))
+    return lax.slice_in_dim(flat, 0, length, axis=flat.ndim - 1)
 
 
 @functools.partial(no_fuse, except_on_gpu=True)
