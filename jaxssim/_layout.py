@@ -117,9 +117,14 @@ def spatial_axes(ndim: int, layout: Layout) -> list[int]:
     return [axis for axis in range(ndim) if axis != channels_at][-layout.spatial_ndim :]
 
 
+def valid_or_nan(data_range: jax.Array, dtype: np.dtype) -> jax.Array:
+    """Returns a data range, NaN where it is not valid."""
+    return jnp.where(is_valid_range(data_range, dtype), data_range, jnp.nan)
+
+
 def canonical_data_range(data_range: jax.Array, x: jax.Array, layout: Layout) -> jax.Array:
     """Returns the data range of the canonical image `x` as (*batch or 1s, 1, .., 1), NaN where it is not valid."""
-    data_range = jnp.where(is_valid_range(data_range, x.dtype), data_range, jnp.nan)
+    data_range = valid_or_nan(data_range, x.dtype)
     batch = x.shape[: -1 - layout.spatial_ndim] if data_range.ndim else (1,) * (x.ndim - 1 - layout.spatial_ndim)
     return jnp.broadcast_to(data_range, batch)[(..., *(None,) * (layout.spatial_ndim + 1))]
 

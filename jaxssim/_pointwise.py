@@ -20,9 +20,9 @@ from jaxssim._layout import (
     Layout,
     canonical_image,
     canonical_mask,
-    is_valid_range,
     split_shape,
     statistics_dtype,
+    valid_or_nan,
 )
 
 # ITU-R BT.601 weights of red, green and blue, in thousandths of an 8-bit step.
@@ -208,8 +208,7 @@ def psnr_of_pair(
 ) -> jax.Array:
     """Returns the PSNR of checked arguments: (*batch,)."""
     root = _root_mean_square(x, y, mask, layout)
-    data_range = jnp.where(is_valid_range(data_range, root.dtype), data_range, jnp.nan)
-    error = root / jnp.broadcast_to(data_range, root.shape)
+    error = root / jnp.broadcast_to(valid_or_nan(data_range, root.dtype), root.shape)
     # The derivative at identical images is 0, where the formula's is infinite.
     return jnp.where(error == 0, jnp.inf, -20 * jnp.log10(jnp.where(error == 0, 1, error)))
 

@@ -17,7 +17,7 @@ from jaxssim._core import halos
 from jaxssim._core.averaging import mean_over_windows, weight_of_windows
 from jaxssim._core.formulas import Formula
 from jaxssim._core.halos import Block, MeshAxis
-from jaxssim._core.images import CentredImage, Pair, map_images
+from jaxssim._core.images import CentredImage, Pair, dtype_of_statistics, map_images
 from jaxssim._core.resampling import Shape, halve
 from jaxssim._core.statistics import window_statistics
 from jaxssim._layout import CheckedInputs, Layout, split_shape
@@ -85,7 +85,7 @@ def with_halo(pair: Pair, blocks: tuple[Block, ...], taps: Taps, padding: Paddin
 
     counting: tuple[jax.Array, ...] = ()
     if padding == "valid":
-        counting = halos.counting_windows(blocks, taps, pair.arrays[0].ndim, jax.tree.leaves(pair.offsets)[0].dtype)
+        counting = halos.counting_windows(blocks, taps, pair.arrays[0].ndim, dtype_of_statistics(pair))
     weight = None if pair.weight is None else extended(pair.weight, 1)
     return pair._replace(arrays=tuple(map(extended, pair.arrays)), weight=weight, counting=counting)
 

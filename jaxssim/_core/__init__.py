@@ -21,7 +21,7 @@ bottom of this list to the top, from `images` to `averaging`:
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
-Fourteen functions have a derivative rule of their own:
+Fifteen functions have a derivative rule of their own:
 
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
@@ -33,5 +33,6 @@ Fourteen functions have a derivative rule of their own:
     resampling    _means_along
     symmetric     eigh
     xla           sum_of_pixels
+    numerics      absolute
     jvp           whatever jit_with_own_jvp wraps
 """

@@ -17,7 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxssim._core import jvp, platforms, tiling, xla
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import Pair, fold, unfold
+from jaxssim._core.images import Pair, dtype_of_statistics, fold, unfold
 from jaxssim._core.means import Means, mean_along, mean_by_share, mean_of_columns, mean_of_values, sum_of_weights
 from jaxssim._core.resampling import pad_pair, radii
 from jaxssim._core.statistics import window_statistics
@@ -52,7 +52,7 @@ def strided_windows(pair: Pair, taps: Taps, stride: int) -> tuple[jax.Array, ...
     """Returns, for each spatial axis, 1 at the centre of every `stride`-th window and 0 elsewhere; nothing for 1."""
     if stride == 1:
         return ()
-    shape, dtype = pair.arrays[0].shape, jax.tree.leaves(pair.offsets)[0].dtype
+    shape, dtype = pair.arrays[0].shape, dtype_of_statistics(pair)
     axes = range(len(shape) - 1 - len(taps), len(shape) - 1)
     along = ((np.arange(shape[axis]) - radius) % stride == 0 for axis, radius in zip(axes, radii(taps), strict=True))
     return tuple(
@@ -74,7 +74,7 @@ def mean_over_windows(function: WindowFunction, taps: Taps, pair: Pair) -> jax.A
 def _mean_over_windows_jvp(function, taps, primals, tangents):  # type: ignore[no-untyped-def]
     """Multiplies the tangent by the gradient, since the transpose of a product costs nothing.
 
-    The gradient is that of a sum and is divided last, so that devices that share an image round it as one device does.
+    The gradient is that of a sum; the mean's division comes last, where it costs no pass over the image.
     """
     (pair,), (tangent,) = primals, tangents
     if jvp.nonzero_tangents(tangent._replace(arrays=(), weight=None)):  # the data range, k1 or k2 has a tangent
@@ -124,7 +124,7 @@ def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax
 def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
     """Returns the total weight of all windows: (*batch or 1s, channels)."""
     image, weight = pair.arrays[0], window_weights(pair, taps)
-    dtype, windows = jax.tree.leaves(pair.offsets)[0].dtype, _windows_along(image, taps)
+    dtype, windows = dtype_of_statistics(pair), _windows_along(image, taps)
     if weight is None:
         return jnp.full((*(1,) * (image.ndim - 1 - len(taps)), image.shape[-1]), math.prod(windows), dtype)
     total = sum_of_weights(weight.astype(dtype), windows, image.shape[-1])
@@ -240,7 +240,7 @@ def _tiled_gradients(
 
     firsts = np.clip(np.minimum(np.arange(tiles.bands) * rows, height - rows) - halo, 0, height - rows_read)
     counted = tiling.counted_rows(firsts, rows_read - halo, rows)
-    dtype = jax.tree.leaves(pair.offsets)[0].dtype
+    dtype = dtype_of_statistics(pair)
     zeros = tuple(xla.zeros_like(pair.arrays[i]).astype(dtype) for i in argnums)
     gradients, columns = tiling.scan_tiles(tile_step, zeros, tiles)
     return _mean_of_tiles(columns, tiles, counted, pair.arrays[0].shape[-1], len(taps)), gradients
@@ -250,7 +250,7 @@ def _values_and_vjp(
     argnums: tuple[int, ...], function: WindowFunction, taps: Taps, pair: Any
 ) -> tuple[jax.Array, jax.Array | None, Gradients]:
     """Returns the windows' values and weights, and the gradients of the weighted sum of values."""
-    dtype = jax.tree.leaves(pair.offsets)[0].dtype
+    dtype = dtype_of_statistics(pair)
 
     def function_of_chosen(*some: jax.Array) -> jax.Array:
         images = dict(enumerate(pair.arrays)) | dict(zip(argnums, some, strict=True))

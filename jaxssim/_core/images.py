@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxssim._core import xla
@@ -47,11 +48,16 @@ class ImagePair(NamedTuple):
         u, v = combine(x, y, xla.repeat_along_row(offsets, x), scale[..., 0])
         if self.weight is not None:
             u, v = (jnp.where(fold(self.weight) > 0, image, 0) for image in (u, v))
-        channels = offsets.shape[-1]
+        channels, (offset_u, offset_v) = offsets.shape[-1], self.offsets_of_both()
         return (
-            CentredImage(unfold(u, channels), (offsets[0] + offsets[1]) * scale, self.weight),
-            CentredImage(unfold(v, channels), offsets[2] * scale, self.weight),
+            CentredImage(unfold(u, channels), offset_u, self.weight),
+            CentredImage(unfold(v, channels), offset_v, self.weight),
         )
+
+    def offsets_of_both(self) -> tuple[jax.Array, jax.Array]:
+        """Returns the offsets of x + y and of x - y, in units of the data range."""
+        offset_x, offset_y, offset_v = self.offsets
+        return (offset_x + offset_y) * self.scale, offset_v * self.scale
 
     def folded(self) -> tuple[jax.Array, ...]:
         """Returns x and y, folded, in the type of the statistics."""
@@ -85,11 +91,21 @@ class SumDifference(NamedTuple):
 
     def sum_and_difference(self) -> tuple[CentredImage, CentredImage]:
         """Returns x + y and x - y in units of the data range."""
-        (u, v), (offset_u, offset_v) = self.arrays, self.offsets
+        (u, v), (offset_u, offset_v) = self.arrays, self.offsets_of_both()
         return CentredImage(u, offset_u, self.weight), CentredImage(v, offset_v, self.weight)
+
+    def offsets_of_both(self) -> tuple[jax.Array, ...]:
+        """Returns the offsets of x + y and of x - y, in units of the data range."""
+        return self.offsets
 
 
 Pair = ImagePair | SumDifference
+
+
+def dtype_of_statistics(pair: Pair) -> np.dtype:
+    """Returns the type of all statistics of a pair, whose images may have another one."""
+    dtype: np.dtype = jax.tree.leaves(pair.offsets)[0].dtype
+    return dtype
 
 
 def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:

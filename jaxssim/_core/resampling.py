@@ -45,7 +45,7 @@ def halve_pair(pair: Pair, taps: Taps) -> SumDifference:
     """Returns the sum and difference of two images, halved by `halve`, from one loop over the images."""
     arrays, weight = _halved_arrays(pair, taps=taps)
     # The offsets stay outside of that loop, behind whose barrier they would have tangents.
-    return map_images(lambda image: image, pair)._replace(arrays=arrays, weight=weight)
+    return SumDifference(arrays, weight, pair.offsets_of_both(), pair.constants)
 
 
 @xla.no_fuse
