@@ -221,16 +221,16 @@ def filter_and_decimate(image, factor):
 # MS-SSIM.
 
 
-def halve(image, mask, spatial_ndim=2):
-    """Returns means of 2 x .. x 2 pixels inside the mask, the last of an odd number repeated, and the mean mask."""
+def halve(image, mask, axes=(-3, -2)):
+    """Returns means of 2 pixels along each axis inside the mask, the last of an odd number repeated, and the mask's."""
     if mask is None:
-        return _halve(image, spatial_ndim), None
-    total = _halve(mask, spatial_ndim)
-    return _halve(image * mask, spatial_ndim) / np.where(total == 0, 1, total), total
+        return _halve(image, axes), None
+    total = _halve(mask, axes)
+    return _halve(image * mask, axes) / np.where(total == 0, 1, total), total
 
 
-def _halve(image, spatial_ndim):
-    for axis in range(-1 - spatial_ndim, -1):
+def _halve(image, axes):
+    for axis in axes:
         image = np.moveaxis(image, axis, 0)
         image = np.concatenate([image, image[-1:]]) if len(image) % 2 else image
         image = np.moveaxis((image[::2] + image[1::2]) / 2, 0, axis)
@@ -241,12 +241,13 @@ def one_minus_scales(x, y, data_range, scales, convention=WANG2004, mask=None, s
     """Returns 1 - contrast · structure of each scale, of the last 1 - SSIM: a list of (*batch, channels)."""
     convention = dataclasses.replace(convention, downsample=None)
     x, y, means = np.asarray(x, np.float64), np.asarray(y, np.float64), []
+    axes = [axis for axis, taps in enumerate(convention.window.taps(spatial_ndim), -1 - spatial_ndim) if len(taps) > 1]
     for scale in range(scales):
         a, b, m = prepare(x, y, mask, convention, spatial_ndim)
         luminance, contrast_structure = map_terms(a, b, m, data_range, convention, spatial_ndim)
         values = product(luminance, contrast_structure) if scale == scales - 1 else contrast_structure
         means.append(mean_over_windows(*counted_windows(values, m, convention, spatial_ndim), spatial_ndim))
-        (x, _), (y, mask) = (halve(image, mask, spatial_ndim) for image in (x, y))
+        (x, _), (y, mask) = (halve(image, mask, axes) for image in (x, y))
     return means
 
 
