@@ -9,12 +9,12 @@ import jax.numpy as jnp
 
 from jaxssim import conventions
 from jaxssim._core import resampling
-from jaxssim._core.averaging import centre_weights, strided
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import CentredImage, Constants, centre, offsets
 from jaxssim._core.means import mean_of_values
 from jaxssim._core.numerics import absolute, channel_mean
 from jaxssim._core.statistics import WindowStatistics, moments_of_image
+from jaxssim._core.windows import centre_weights, strided
 from jaxssim._cw_ssim import Bands, Setting, bands, cw_ssim, one_minus_cw_ssim_of_bands, prepare_cw_ssim
 from jaxssim._inputs import check_data_range, check_mask, prepare
 from jaxssim._iw_ssim import iw_ssim

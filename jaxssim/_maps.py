@@ -11,11 +11,11 @@ from jax.typing import ArrayLike
 
 from jaxssim import conventions
 from jaxssim._core import formulas, statistics
-from jaxssim._core.averaging import centre_weights, inside_windows, strided, window_weights
 from jaxssim._core.images import CentredImage, Pair, unfold
 from jaxssim._core.means import mean_of_values
 from jaxssim._core.resampling import downsample, downsample_pair, pad, pad_pair
 from jaxssim._core.statistics import WindowStatistics, window_statistics
+from jaxssim._core.windows import centre_weights, inside_windows, strided, window_weights
 from jaxssim._explicit import over_mesh
 from jaxssim._inputs import prepare
 from jaxssim._layout import LAST, CheckedInputs, Layout

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxssim import conventions
-from jaxssim._core import formulas, resampling
+from jaxssim._core import formulas
 from jaxssim._core.averaging import mean_of_formula
 from jaxssim._core.formulas import Formula
+from jaxssim._core.halving import mean_and_half
 from jaxssim._core.images import Pair
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
@@ -206,10 +207,10 @@ def _means_by_scale(
     """Returns the mean of each formula at its scale, each scale half as large as the one before: (*batch, channels)."""
     pair: Pair = checked.image_pair(layout)
     at_scales = []
-    for scale, formula in enumerate(of_scales):
-        if scale:
-            pair = resampling.halve_pair(pair, convention.window.taps(layout.spatial_ndim))
-        at_scales.append(mean_of_formula(formula, convention, pair, layout.spatial_ndim))
+    for formula in of_scales[:-1]:
+        mean, pair = mean_and_half(formula, convention, pair, layout.spatial_ndim)
+        at_scales.append(mean)
+    at_scales.append(mean_of_formula(of_scales[-1], convention, pair, layout.spatial_ndim))
     return at_scales
 
 

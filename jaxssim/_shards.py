@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxssim._core import halos
-from jaxssim._core.averaging import mean_over_windows, weight_of_windows
+from jaxssim._core.averaging import function_of_windows, mean_over_windows
 from jaxssim._core.formulas import Formula
 from jaxssim._core.halos import Block, MeshAxis
 from jaxssim._core.images import CentredImage, Pair, dtype_of_statistics, map_images
-from jaxssim._core.resampling import Shape, halve
-from jaxssim._core.statistics import window_statistics
+from jaxssim._core.resampling import Shape, halve, halving_factors
+from jaxssim._core.windows import weight_of_windows
 from jaxssim._layout import CheckedInputs, Layout, split_shape
 from jaxssim.conventions import Convention, Padding, Taps
 
@@ -102,10 +102,7 @@ def _own_part_of_mean(
     if pair.weight is not None:
         total = shards.sum(functools.reduce(jnp.add, weights))
         total = jnp.where(total == 0, 1, total)
-    means = (
-        mean_over_windows(lambda part: formula(window_statistics(part, taps), convention, taps), taps, piece)
-        for piece in pairs
-    )
+    means = (mean_over_windows(function_of_windows(formula, convention, taps), taps, piece) for piece in pairs)
     return functools.reduce(jnp.add, (mean * (weight / total) for mean, weight in zip(means, weights, strict=True)))
 
 
@@ -122,7 +119,7 @@ def padding_of_mean(convention: Convention) -> Padding:
 
 def _halved(pair: Pair, blocks: tuple[Block, ...], taps: Taps) -> tuple[Pair, tuple[Block, ...]]:
     """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd side counts twice."""
-    factors = [2 if len(axis_taps) > 1 else 1 for axis_taps in taps]
+    factors = halving_factors(taps)
 
     def halved(image: CentredImage) -> CentredImage:
         for block, factor in zip(blocks, factors, strict=True):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxssim._core import averaging, formulas, images, resampling, xla
+from jaxssim._core import formulas, images, resampling, windows, xla
 from jaxssim._core.images import CentredImage, SumDifference
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute
@@ -214,7 +214,7 @@ def _maps_and_powers(pair: Any) -> tuple[jax.Array, ...]:
     statistics = window_statistics(pair, TAPS)
     mean_u, mean_v, var_u, var_v, *_ = statistics
     structure = formulas.one_minus_product(mean_v**2, (var_v, (var_u + var_v) / 2 + C2))
-    u, v = (averaging.inside_windows(images.fold(array), TAPS, 1) for array in pair.arrays)
+    u, v = (windows.inside_windows(images.fold(array), TAPS, 1) for array in pair.arrays)
     u, v = u - mean_u, v - mean_v
     a, b = absolute((u + v) / 2), absolute((u - v) / 2)
     edges = formulas.quotient(b - a, 1 + a)

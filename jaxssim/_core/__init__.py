@@ -5,7 +5,9 @@ bottom of this list to the top, from `images` to `averaging`:
 
     tapes         sums over strips of images of any size, in arrays of one shape
     several       means of several functions of a window at once
+    halving       the same means together with the images at half their size
     averaging     means over all windows, and their gradients, tile by tile on CPU
+    windows       which windows count, and by which weight
     means         the mean of values, one axis after the other, with little rounding
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
@@ -21,13 +23,14 @@ bottom of this list to the top, from `images` to `averaging`:
     numerics      sums and means with little rounding
     xla           every workaround for the compiler
 
-Fifteen functions have a derivative rule of their own:
+Sixteen functions have a derivative rule of their own:
 
     filtering     weighted_sum (its transpose)
     statistics    window_statistics, _moments_of_folded
     formulas      one_minus_product, quotient
     gpu           moments_of_both
     averaging     mean_over_windows, _value_and_gradients
+    halving       _mean_and_half
     means         mean_of_values
     several       means_over_windows
     resampling    _means_along

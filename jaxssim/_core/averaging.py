@@ -5,7 +5,6 @@ platforms, and in derivatives of the gradient, the images are one tile.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,15 +16,17 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxssim._core import jvp, platforms, tiling, xla
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import Pair, dtype_of_statistics, fold, unfold
-from jaxssim._core.means import Means, mean_along, mean_by_share, mean_of_columns, mean_of_values, sum_of_weights
-from jaxssim._core.resampling import pad_pair, radii
+from jaxssim._core.images import Pair, dtype_of_statistics
+from jaxssim._core.means import Means, mean_along, mean_by_share, mean_of_columns, mean_of_values
+from jaxssim._core.resampling import pad_pair
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
+from jaxssim._core.windows import strided_windows, weight_of_windows, window_weights
 from jaxssim.conventions import Convention, Taps
 
 WindowFunction = Callable[[Any], jax.Array]  # maps a pair to one value per window, channels folded into the last axis
 WindowFunctions = Callable[[Any], tuple[jax.Array, ...]]  # several values per window
+TileStep = Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, tuple[jax.Array, ...]]]
 Gradients = tuple[jax.Array, ...]
 MIN_ROWS_PER_HALO = 8
 """A band of a gradient has at least this many times as many rows as its halo, whose rows two bands compute."""
@@ -45,20 +46,12 @@ def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatia
     if convention.average == "all":
         pair = pad_pair(pair, taps, convention.padding)
     pair = pair._replace(counting=(*pair.counting, *strided_windows(pair, taps, convention.stride)))
-    return mean_over_windows(lambda part: formula(window_statistics(part, taps), convention, taps), taps, pair)
+    return mean_over_windows(function_of_windows(formula, convention, taps), taps, pair)
 
 
-def strided_windows(pair: Pair, taps: Taps, stride: int) -> tuple[jax.Array, ...]:
-    """Returns, for each spatial axis, 1 at the centre of every `stride`-th window and 0 elsewhere; nothing for 1."""
-    if stride == 1:
-        return ()
-    shape, dtype = pair.arrays[0].shape, dtype_of_statistics(pair)
-    axes = range(len(shape) - 1 - len(taps), len(shape) - 1)
-    along = ((np.arange(shape[axis]) - radius) % stride == 0 for axis, radius in zip(axes, radii(taps), strict=True))
-    return tuple(
-        jnp.asarray(chosen, dtype).reshape([-1 if i == axis else 1 for i in range(len(shape))])
-        for axis, chosen in zip(axes, along, strict=True)
-    )
+def function_of_windows(formula: Formula, convention: Convention, taps: Taps) -> WindowFunction:
+    """Returns the function that maps a pair to the value of a formula at each window."""
+    return lambda pair: formula(window_statistics(pair, taps), convention, taps)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -103,9 +96,9 @@ def _value_and_gradients(
     """
     shared = SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES
     per_halo, min_tiles = shared if pair.counting else (MIN_ROWS_PER_HALO, MIN_TILES)
-    tiles = tiling.choose_tiles(pair, taps, per_halo * (len(taps[0]) - 1), min_tiles)
+    tiles = tiling.choose_tiles(pair, taps, tiling.MAX_TILE // 2, per_halo * (len(taps[0]) - 1), min_tiles)
     tiled, whole = (functools.partial(gradients, argnums) for gradients in (_tiled_gradients, _whole_gradients))
-    return _tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
+    return tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
 
 
 @functools.partial(_value_and_gradients.defjvp, symbolic_zeros=True)
@@ -117,64 +110,11 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
 
 def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
     """Returns the means of several values per window, each (*batch, channels), without a derivative rule."""
-    tiles = tiling.choose_tiles(pair, taps, min_rows=1)
-    return _tiled_on_cpu(tiles, _tiled_means, _whole_means, functions, taps, pair)
+    tiles = tiling.choose_tiles(pair, taps, tiling.MAX_TILE)
+    return tiled_on_cpu(tiles, _tiled_means, _whole_means, functions, taps, pair)
 
 
-def weight_of_windows(pair: Pair, taps: Taps) -> jax.Array:
-    """Returns the total weight of all windows: (*batch or 1s, channels)."""
-    image, weight = pair.arrays[0], window_weights(pair, taps)
-    dtype, windows = dtype_of_statistics(pair), _windows_along(image, taps)
-    if weight is None:
-        return jnp.full((*(1,) * (image.ndim - 1 - len(taps)), image.shape[-1]), math.prod(windows), dtype)
-    total = sum_of_weights(weight.astype(dtype), windows, image.shape[-1])
-    return jnp.broadcast_to(total, (*total.shape[:-1], image.shape[-1]))
-
-
-def _windows_along(image: jax.Array, taps: Taps) -> list[int]:
-    """Returns the number of windows along each spatial axis of an image."""
-    return [n - len(each) + 1 for n, each in zip(image.shape[-1 - len(taps) : -1], taps, strict=True)]
-
-
-def centre_weights(weight: jax.Array | None, taps: Taps) -> jax.Array | None:
-    """Returns the weight of each window, that of its central pixel, folded; None without a mask."""
-    return None if weight is None else _crop_radii(weight, taps)
-
-
-def window_weights(pair: Pair, taps: Taps) -> jax.Array | None:
-    """Returns the weight of each window of a pair, folded; axes of length 1, or None, where all weights are equal."""
-    channels = pair.arrays[0].shape[-1]
-    weight = centre_weights(pair.weight, taps)
-    for factor in pair.counting:
-        by_channel = jnp.broadcast_to(factor, (*factor.shape[:-1], channels)) if factor.shape[-2] > 1 else factor
-        centres = _crop_radii(by_channel, taps)
-        weight = centres if weight is None else weight * centres
-    return weight
-
-
-def inside_windows(values: jax.Array, taps: Taps, channels: int) -> jax.Array:
-    """Returns, of folded values for windows around every pixel, those for the windows inside the image."""
-    return _crop_radii(unfold(values, channels), taps)
-
-
-def strided(arrays: Any, stride: int, channels: int, spatial_ndim: int) -> Any:
-    """Returns every `stride`-th of folded values along each spatial axis, folded; an axis of length 1 stays."""
-
-    def every(values: jax.Array) -> jax.Array:
-        unfolded = unfold(values, channels if values.shape[-1] > 1 else 1)
-        return fold(unfolded[(..., *(slice(None, None, stride),) * spatial_ndim, slice(None))])
-
-    return arrays if stride == 1 else jax.tree.map(every, arrays)
-
-
-def _crop_radii(image: jax.Array, taps: Taps) -> jax.Array:
-    """Returns the centres of all windows, folded; an axis of length 1 stays as it is."""
-    spatial = zip(image.shape[-1 - len(taps) : -1], map(len, taps), strict=True)
-    inside = (slice(size // 2, size // 2 + n - size + 1) if n > 1 else slice(None) for n, size in spatial)
-    return fold(image[(..., *inside, slice(None))])
-
-
-def _tiled_on_cpu(
+def tiled_on_cpu(
     tiles: Tiles,
     tiled: Callable[..., Any],
     whole: Callable[..., Any],
@@ -194,20 +134,33 @@ def _whole_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[ja
 
 
 def _tiled_means(functions: WindowFunctions, taps: Taps, tiles: Tiles, pair: Pair) -> tuple[jax.Array, ...]:
+    return scan_windows(lambda _, tile, *place: (None, functions(tile)), None, taps, tiles, pair)[1]
+
+
+def scan_windows(
+    step: TileStep, init: Any, taps: Taps, tiles: Tiles, pair: Pair, multiple: int = 1
+) -> tuple[Any, tuple[jax.Array, ...]]:
+    """Returns the last carry, and the means of several values per window, from one loop over the tiles.
+
+    `step(carry, tile, group, first)` returns a new carry and the values of a tile, which holds rows of a group's images
+    from `first` on. Every band but the last one begins at a multiple of `multiple` rows.
+    """
     halo = len(taps[0]) - 1
     windows = pair.arrays[0].shape[-1 - len(taps)] - halo
-    rows = -(-windows // tiles.bands)
-    split = tiling.split_batch(pair, tiles.groups, taps)
+    rows = min(windows, -(-windows // (tiles.bands * multiple)) * multiple)
+    cut = tiling.tile_cutter(pair, tiles.groups, taps)
     counted = tiling.counted_rows(np.minimum(np.arange(tiles.bands) * rows, windows - rows), rows, rows)
 
-    def tile_step(_: None, group: jax.Array, band: jax.Array) -> tuple[None, tuple[Means, ...]]:
+    def tile_step(carry: Any, group: jax.Array, band: jax.Array) -> tuple[Any, tuple[Means, ...]]:
         first = jnp.minimum(band * rows, windows - rows)
-        tile = tiling.slice_tile(split, taps, group, first, rows + halo)
+        tile = cut(group, first, rows + halo)
         weight = window_weights(tile, taps)
-        return None, tuple(_means_of_tile(values, weight, counted, band, len(taps)) for values in functions(tile))
+        carry, several = step(carry, tile, group, first)
+        return carry, tuple(_means_of_tile(values, weight, counted, band, len(taps)) for values in several)
 
-    _, columns = tiling.scan_tiles(tile_step, None, tiles)
-    return tuple(_mean_of_tiles(each, tiles, counted, pair.arrays[0].shape[-1], len(taps)) for each in columns)
+    carry, columns = tiling.scan_tiles(tile_step, init, tiles)
+    channels = pair.arrays[0].shape[-1]
+    return carry, tuple(_mean_of_tiles(each, tiles, counted, channels, len(taps)) for each in columns)
 
 
 def _whole_gradients(
@@ -224,12 +177,12 @@ def _tiled_gradients(
     height, halo, axis = pair.arrays[0].shape[-1 - len(taps)], len(taps[0]) - 1, -1 - len(taps)
     rows = -(-height // tiles.bands)
     rows_read = min(height, rows + 2 * halo)
-    split = tiling.split_batch(pair, tiles.groups, taps)
+    cut = tiling.tile_cutter(pair, tiles.groups, taps)
 
     def tile_step(gradients: Gradients, group: jax.Array, band: jax.Array) -> tuple[Gradients, Means]:
         start = jnp.minimum(band * rows, height - rows)
         first = jnp.clip(start - halo, 0, height - rows_read)
-        tile = tiling.slice_tile(split, taps, group, first, rows_read)
+        tile = cut(group, first, rows_read)
         values, weight, with_halo = _values_and_vjp(argnums, function, taps, tile)
         parts = (lax.dynamic_slice_in_dim(part, start - first, rows, axis) for part in with_halo)
         gradients = tuple(

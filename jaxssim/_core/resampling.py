@@ -56,7 +56,12 @@ def _halved_arrays(pair: Pair, *, taps: Taps) -> tuple[tuple[jax.Array, ...], ja
 
 def halve(image: CentredImage, taps: Taps) -> CentredImage:
     """Returns means of 2 pixels along each axis that the window spans; the last pixel of an odd side counts twice."""
-    return block_mean(image, tuple(2 if len(axis_taps) > 1 else 1 for axis_taps in taps), 0)
+    return block_mean(image, halving_factors(taps), 0)
+
+
+def halving_factors(taps: Taps) -> tuple[int, ...]:
+    """Returns by which factor each axis is shortened: 2, or 1 where the window is one pixel long."""
+    return tuple(2 if len(axis_taps) > 1 else 1 for axis_taps in taps)
 
 
 def block_mean(image: CentredImage, factors: tuple[int, ...], before: int) -> CentredImage:

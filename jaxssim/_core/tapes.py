@@ -15,11 +15,11 @@ import numpy as np
 from jax import lax
 
 from jaxssim._core import formulas, xla
-from jaxssim._core.averaging import inside_windows
 from jaxssim._core.filtering import moments_by_passes
 from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Constants, fold
 from jaxssim._core.statistics import WindowStatistics
+from jaxssim._core.windows import inside_windows
 from jaxssim.conventions import Convention, Taps
 
 TAPE = 2**18

@@ -10,11 +10,11 @@ import numpy as np
 from jax import lax
 
 from jaxssim._core import xla
-from jaxssim._core.images import Pair
+from jaxssim._core.images import Pair, fold, unfold
 from jaxssim.conventions import Taps
 
 MAX_TILE = 2**19
-"""The most values of x, or of y, in a tile."""
+"""The most values of x, or of y, in a tile; half as many in a tile of a gradient, which stores more arrays."""
 MIN_TILE = 2**16
 """Below this many values the overhead of the loop exceeds the work of a tile."""
 
@@ -26,10 +26,11 @@ class Tiles(NamedTuple):
     bands: int
 
 
-def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> Tiles:
+def choose_tiles(pair: Pair, taps: Taps, max_tile: int, min_rows: int = 1, min_tiles: int = 1) -> Tiles:
     """Returns how to cut the images: into tiles of at least `min_rows` rows, `min_tiles` or more if the height allows.
 
-    The last band may overlap the band before it.
+    A tile has at most `max_tile` values of x, unless `min_rows` rows have more. The last band may overlap the band
+    before it.
     """
     if len(taps) == 1:
         return Tiles(1, 1)
@@ -38,7 +39,7 @@ def choose_tiles(pair: Pair, taps: Taps, min_rows: int, min_tiles: int = 1) -> T
     *leading, images = batch or [1]
     per_group = _images_per_group(images, math.prod(leading) * height * row)
     groups = max(1, images // max(1, per_group))
-    fitting_rows = MAX_TILE // max(1, math.prod(leading) * per_group * row)
+    fitting_rows = max_tile // max(1, math.prod(leading) * per_group * row)
     rows = max(min_rows, min(height // -(-min_tiles // groups), fitting_rows))
     bands = height // rows
     if pair.counting:  # devices share the image; its tiles must not be larger than those of the whole image
@@ -59,38 +60,42 @@ def _images_per_group(images: int, size: int) -> int:
     return fitting[-1] if fitting and fitting[-1] * size >= MIN_TILE else images
 
 
-def split_batch(arrays: Any, groups: int, taps: Taps) -> Any:
-    """Returns arrays with their last batch axis split into (images of a group, groups); a length of 1 into (1, 1)."""
-    axis = -2 - len(taps)
+def tile_cutter(pair: Any, groups: int, taps: Taps) -> Callable[[jax.Array, jax.Array, int], Any]:
+    """Returns a function that maps a group, a first row and a number of rows to these rows of the group's images.
 
-    def split(array: jax.Array) -> jax.Array:
-        if groups == 1:
-            return jnp.expand_dims(array, axis)
-        return array.reshape(*array.shape[:axis], -1, min(groups, array.shape[axis]), *array.shape[axis + 1 :])
+    An axis of length 1 is kept whole.
+    """
+    # Folded: XLA up to JAX 0.10 copies images of one channel into another order of axes before a loop that cuts them.
+    split = jax.tree.map(lambda array: _split_batch(fold(array), groups, array.ndim - 2 - len(taps)), pair)
 
-    return jax.tree.map(split, arrays)
+    def cut(group: jax.Array, first: jax.Array, rows: int) -> Any:
+        def rows_of(array: jax.Array, whole: jax.Array) -> jax.Array:
+            axis = array.ndim - len(taps)
+            band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
+            return unfold(lax.dynamic_index_in_dim(band, group, axis - 1, keepdims=False), whole.shape[-1])
 
+        return jax.tree.map(rows_of, split, pair)
 
-def slice_tile(arrays: Any, taps: Taps, group: jax.Array, first: jax.Array, rows: int) -> Any:
-    """Returns some rows of one group's images from the result of `split_batch`; an axis of length 1 is kept whole."""
-
-    def sliced(array: jax.Array) -> jax.Array:
-        axis = array.ndim - 1 - len(taps)
-        band = lax.dynamic_slice_in_dim(array, first, min(rows, array.shape[axis]), axis)
-        return lax.dynamic_index_in_dim(band, group, axis - 1, keepdims=False)
-
-    return jax.tree.map(sliced, arrays)
+    return cut
 
 
 def update_tile(
     array: jax.Array, tile: jax.Array, tiles: Tiles, taps: Taps, group: jax.Array, first: jax.Array
 ) -> jax.Array:
     """Returns `array` with some rows of one group's images replaced by `tile`."""
-    split = split_batch(array, tiles.groups, taps)
-    axis = split.ndim - 1 - len(taps)
+    axis = array.ndim - len(taps)
+    split = _split_batch(array, tiles.groups, axis - 2)
     start = [jnp.zeros_like(group)] * split.ndim
     start[axis - 1 : axis + 1] = group, first
     return lax.dynamic_update_slice(split, jnp.expand_dims(tile, axis - 1), start).reshape(array.shape)
+
+
+def _split_batch(array: jax.Array, groups: int, axis: int) -> jax.Array:
+    """Returns an array with a batch axis split into (images of a group, groups); a length of 1 into (1, 1)."""
+    if groups == 1:
+        return jnp.expand_dims(array, axis + 1)
+    shape = array.shape
+    return array.reshape(*shape[:axis], -1, min(groups, shape[axis]), *shape[axis + 1 :])
 
 
 def counted_rows(first: np.ndarray, length: int, rows: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Images of many tiles: values and gradients equal those of the whole image, whatever the shape of the tiles."""
 
 import functools
+from unittest import mock
 
 import chex
 import jax
@@ -14,7 +15,7 @@ from marks import slow, slow_except
 
 import jaxssim
 from jaxssim import Convention, Gaussian, Uniform, conventions
-from jaxssim._core import tiling  # private: the tests make its tiles small
+from jaxssim._core import halving, tiling  # private: the tests make tiles small
 
 WIDE = Convention(window=Gaussian((25, 5), (4.0, 1.0)))
 CASES = {
@@ -26,6 +27,15 @@ CASES = {
     "reflected": ((2, 403, 13, 3), dict(convention=conventions.KORNIA)),
     "sample covariance": ((2, 403, 13, 3), dict(convention=conventions.SKIMAGE)),
     "volume": ((450, 11, 12), dict(spatial_ndim=3, channel_axis=None, convention=Convention(window=Gaussian(7, 1.2)))),
+}
+FINE = Convention(window=Gaussian(5, 1.0))
+HALVED = {  # the shape, the window, and at how many of three scales one loop computes means and half
+    "bands": ((2, 900, 17, 3), FINE, 2),
+    "groups": ((6, 41, 20, 3), FINE, 2),
+    "odd height": ((301, 33, 3), FINE, 0),
+    "odd height of a half": ((602, 33, 3), FINE, 1),
+    "even window": ((2, 900, 17, 3), Convention(window=Uniform(4)), 0),
+    "window of one row": ((601, 33, 3), Convention(window=Gaussian((1, 5), 1.0)), 2),
 }
 
 
@@ -87,6 +97,26 @@ def test_values_and_gradients_equal_the_reference():
         direction[rows] = rng.standard_normal(direction[rows].shape)
         ahead, behind = (reference.one_minus_ssim(x, y + h * direction, 1.0) for h in (1e-5, -1e-5))
         np.testing.assert_allclose((gradient * direction).sum(), (ahead - behind) / 2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("case", slow_except(["bands", "odd height"], list(HALVED)))
+def test_half_from_the_loop_over_tiles_gives_the_reference(case, monkeypatch):
+    shape, convention, loops = HALVED[case]
+    x, y = pair(shape)
+    by_tiles = mock.Mock(wraps=halving._by_tiles)
+    monkeypatch.setattr(halving, "_by_tiles", by_tiles)
+    weights = (0.3, 0.3, 0.4)
+    options = dict(data_range=1.0, weights=weights, convention=convention)
+    expected = reference.one_minus_ms_ssim(x, y, 1.0, weights, convention)
+    np.testing.assert_allclose(jaxssim.ms_ssim_loss(x, y, **options, reduction="none"), expected, rtol=1e-6)
+    assert by_tiles.call_count == loops
+    value, gradient = jax.value_and_grad(lambda y: jaxssim.ms_ssim_loss(x, y, **options))(y)
+    np.testing.assert_allclose(value, np.mean(expected), rtol=1e-6)
+    direction = np.random.default_rng(1).standard_normal(x.shape)
+    ahead, behind = (
+        np.mean(reference.one_minus_ms_ssim(x, y + h * direction, 1.0, weights, convention)) for h in (1e-5, -1e-5)
+    )
+    np.testing.assert_allclose((np.float64(gradient) * direction).sum(), (ahead - behind) / 2e-5, rtol=2e-5)
 
 
 @slow
