@@ -96,7 +96,7 @@ def _value_and_gradients(
     """
     shared = SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES
     per_halo, min_tiles = shared if pair.counting else (MIN_ROWS_PER_HALO, MIN_TILES)
-    tiles = tiling.choose_tiles(pair, taps, tiling.MAX_TILE // 2, per_halo * (len(taps[0]) - 1), min_tiles)
+    tiles = tiling.choose_tiles(pair, taps, per_halo * (len(taps[0]) - 1), min_tiles)
     tiled, whole = (functools.partial(gradients, argnums) for gradients in (_tiled_gradients, _whole_gradients))
     return tiled_on_cpu(tiles, tiled, whole, function, taps, pair)
 
@@ -110,7 +110,7 @@ def _value_and_gradients_jvp(function, taps, argnums, primals, tangents):  # typ
 
 def tiled_means(functions: WindowFunctions, taps: Taps, pair: Pair) -> tuple[jax.Array, ...]:
     """Returns the means of several values per window, each (*batch, channels), without a derivative rule."""
-    tiles = tiling.choose_tiles(pair, taps, tiling.MAX_TILE)
+    tiles = tiling.choose_tiles(pair, taps)
     return tiled_on_cpu(tiles, _tiled_means, _whole_means, functions, taps, pair)
 
 

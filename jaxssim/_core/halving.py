@@ -20,6 +20,8 @@ from jaxssim.conventions import Convention, Taps
 
 Halves = tuple[jax.Array, ...]  # sum and difference, halved
 Result = tuple[jax.Array, Halves]
+SHARE_OF_TILE = 0.5
+"""Of a usual tile: with the halves, the arrays then fit into memory that the C library keeps from call to call."""
 
 
 def mean_and_half(
@@ -30,7 +32,7 @@ def mean_and_half(
     They are those of `mean_of_formula` and `halve_pair`.
     """
     taps = convention.window.taps(spatial_ndim)
-    tiles = tiling.choose_tiles(pair, taps, tiling.MAX_TILE // 2)
+    tiles = tiling.choose_tiles(pair, taps, share=SHARE_OF_TILE)
     if convention.average == "all" or pair.weight is not None or not _tiles_halve(pair, taps, tiles):
         return averaging.mean_of_formula(formula, convention, pair, spatial_ndim), halve_pair(pair, taps)
     function = averaging.function_of_windows(formula, convention, taps)

@@ -14,7 +14,7 @@ from jaxssim._core.images import Pair, fold, unfold
 from jaxssim.conventions import Taps
 
 MAX_TILE = 2**19
-"""The most values of x, or of y, in a tile; half as many in a tile of a gradient, which stores more arrays."""
+"""About the most values of x, or of y, in a tile."""
 MIN_TILE = 2**16
 """Below this many values the overhead of the loop exceeds the work of a tile."""
 
@@ -26,11 +26,11 @@ class Tiles(NamedTuple):
     bands: int
 
 
-def choose_tiles(pair: Pair, taps: Taps, max_tile: int, min_rows: int = 1, min_tiles: int = 1) -> Tiles:
-    """Returns how to cut the images: into tiles of at least `min_rows` rows, `min_tiles` or more if the height allows.
+def choose_tiles(pair: Pair, taps: Taps, min_rows: int = 1, min_tiles: int = 1, share: float = 1) -> Tiles:
+    """Returns how to cut the images: into about `min_tiles` tiles or more, of about `min_rows` rows or more.
 
-    A tile has at most `max_tile` values of x, unless `min_rows` rows have more. The last band may overlap the band
-    before it.
+    A tile has at most about `share * MAX_TILE` values of x, unless `min_rows` rows have more. The last band may overlap
+    the band before it.
     """
     if len(taps) == 1:
         return Tiles(1, 1)
@@ -39,9 +39,9 @@ def choose_tiles(pair: Pair, taps: Taps, max_tile: int, min_rows: int = 1, min_t
     *leading, images = batch or [1]
     per_group = _images_per_group(images, math.prod(leading) * height * row)
     groups = max(1, images // max(1, per_group))
-    fitting_rows = max_tile // max(1, math.prod(leading) * per_group * row)
+    fitting_rows = int(share * MAX_TILE) // max(1, math.prod(leading) * per_group * row)
     rows = max(min_rows, min(height // -(-min_tiles // groups), fitting_rows))
-    bands = height // rows
+    bands = round(height / rows)
     if pair.counting:  # devices share the image; its tiles must not be larger than those of the whole image
         bands = max(bands, -(-height // max(1, fitting_rows)))
     return Tiles(groups, max(1, bands))
@@ -114,4 +114,4 @@ def scan_tiles(function: Callable[[Any, jax.Array, jax.Array], tuple[Any, Any]],
         i = xla.on_all_cores(i)
         return function(carry, i // tiles.bands, i % tiles.bands)
 
-    return lax.scan(tile_step, init, jnp.arange(tiles.groups * tiles.bands))
+    return lax.scan(tile_step, init, np.arange(tiles.groups * tiles.bands, dtype=np.int32))

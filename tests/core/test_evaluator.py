@@ -329,10 +329,11 @@ class TestReading:
         assert len(seen) > 3
 
     def test_an_abandoned_stream_ends_with_the_read_that_runs(self):
-        reads, taken = threading.Event(), []
+        begun, reads, taken = threading.Event(), threading.Event(), []
 
         def items():
             yield 0
+            begun.set()
             reads.wait()
             for i in (1, 2):
                 taken.append(i)
@@ -340,6 +341,7 @@ class TestReading:
 
         stream = prefetched(items())
         assert next(stream) == 0
+        begun.wait()
         threading.Timer(0.2, reads.set).start()
         stream.close()
         assert taken == [1]
