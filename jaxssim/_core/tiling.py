@@ -110,7 +110,7 @@ def counted_rows(first: np.ndarray, length: int, rows: int) -> np.ndarray:
 def scan_tiles(function: Callable[[Any, jax.Array, jax.Array], tuple[Any, Any]], init: Any, tiles: Tiles) -> Any:
     """Returns `lax.scan` of `function(carry, group, band)` over all tiles."""
 
-    def tile_step(carry: Any, i: jax.Array) -> tuple[Any, Any]:
+    def tile_step(carry: Any, i: Any) -> tuple[Any, Any]:
         i = xla.on_all_cores(i)
         return function(carry, i // tiles.bands, i % tiles.bands)
 

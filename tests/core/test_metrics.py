@@ -25,8 +25,8 @@ def batches(size):
 
 
 @slow
-@pytest.mark.parametrize("size", [1, 3, 4, 11])
-@pytest.mark.parametrize("metric", [jaxssim.ssim, jaxssim.psnr, jaxssim.dssim])
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("metric", [jaxssim.ssim, jaxssim.psnr])
 def test_average_is_exact_for_batches_of_any_size(metric, size):
     average = Average(metric, data_range=1.0)
     for x, y in batches(size):

@@ -44,12 +44,12 @@ TYPES = ["float32", "float16", "uint8", "uint16", ml_dtypes.bfloat16]
 
 
 @st.composite
-def typed_pairs(draw, types=TYPES, shapes=((18, 21, 3), (4, 19, 18, 1))):
-    """Draws two images within their data range, and the data range."""
+def typed_pairs(draw):
+    """Draws two batches within their data range, and the data range."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dtype = np.dtype(draw(st.sampled_from(types)))
+    dtype = np.dtype(draw(st.sampled_from(TYPES)))
     data_range = np.iinfo(dtype).max if dtype.kind == "u" else 1.0
-    x, other = rng.random((2, *draw(st.sampled_from(shapes))))
+    x, other = rng.random((2, 4, 19, 18, 3))
     y = np.clip(draw(st.sampled_from([1.0, 0.7, 0.0, -1.0])) * (x - 0.5) + 0.5 + 0.2 * (other - 0.5), 0, 1)
     return (x * data_range).astype(dtype), (y * data_range).astype(dtype), float(data_range)
 
@@ -60,14 +60,6 @@ FAMILY = {
     "ms_ssim": lambda x, y, r: jaxssim.ms_ssim(x, y, data_range=r, **SCALES),
     "cw_ssim": lambda x, y, r: jaxssim.cw_ssim(x, y, levels=2, orientations=3),
 }
-
-
-@slow
-@pytest.mark.parametrize("name", list(FAMILY))
-@settings(deadline=None, max_examples=8)
-@given(typed_pairs(types=["float32"], shapes=[(4, 19, 18, 1)]))
-def test_metrics_of_float32_batches(name, pair):
-    assert_properties(FAMILY[name], *pair, lowest=-1 if name == "ssim" else 0)
 
 
 @slow
@@ -88,13 +80,12 @@ def assert_properties(metric, x, y, data_range, lowest):
     np.testing.assert_array_equal(metric(x, x, data_range), np.ones_like(values))
     np.testing.assert_allclose(metric(x[..., ::-1], y[..., ::-1], data_range), values, atol=4e-7)
     np.testing.assert_allclose(jax.jit(metric, static_argnums=2)(x, y, data_range), values, atol=4e-7)
-    if x.ndim == 4:
-        if jax.device_count() >= 4:
-            across = NamedSharding(jax.make_mesh((4,), ("batch",), devices=jax.devices()[:4]), PartitionSpec("batch"))
-            np.testing.assert_allclose(metric(*jax.device_put((x, y), across), data_range), values, atol=4e-7)
-        alone = [metric(a, b, data_range) for a, b in zip(x, y, strict=True)]
-        np.testing.assert_allclose(values, alone, atol=4e-7)
-        np.testing.assert_allclose(jax.vmap(lambda a, b: metric(a, b, data_range))(x, y), values, atol=4e-7)
+    if jax.device_count() >= 4:
+        across = NamedSharding(jax.make_mesh((4,), ("batch",), devices=jax.devices()[:4]), PartitionSpec("batch"))
+        np.testing.assert_allclose(metric(*jax.device_put((x, y), across), data_range), values, atol=4e-7)
+    alone = [metric(a, b, data_range) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(values, alone, atol=4e-7)
+    np.testing.assert_allclose(jax.vmap(lambda a, b: metric(a, b, data_range))(x, y), values, atol=4e-7)
     if x.dtype.kind != "u":
         gradients = jax.grad(lambda x, y: metric(x, y, data_range).sum(), argnums=(0, 1))(x, y)
         assert all(np.isfinite(np.float32(gradient)).all() for gradient in gradients)

@@ -45,13 +45,22 @@ def test_a_signal_waits_for_the_end_of_a_step(tmp_path):
     assert done == [0]
 
 
+SETTINGS = {"steps": 30, "evaluate_every": 4}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The content of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    finished(launch(folder, **SETTINGS))
+    return content(folder / "photographs")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_goes_on_with_the_same_bits(tmp_path, number):
+def test_a_stopped_run_goes_on_with_the_same_bits(tmp_path, number, whole):
     """The signal comes while a checkpoint is being written."""
-    settings = {"steps": 30, "evaluate_every": 4}
-    finished(launch(tmp_path / "whole", **settings))
-    process = launch(tmp_path / "stopped", **settings)
+    process = launch(tmp_path / "stopped", **SETTINGS)
     folder = tmp_path / "stopped" / "photographs"
     while process.poll() is None and not any((folder / "checkpoints").glob("8*")):
         time.sleep(0.001)
@@ -63,5 +72,5 @@ def test_a_stopped_run_goes_on_with_the_same_bits(tmp_path, number):
         f"stopped by {number.name}; the same command goes on from step {last}, the last checkpoint in {folder}"
     )
     assert "Traceback" not in output
-    assert f"resumed after step {last} of 30" in finished(launch(tmp_path / "stopped", **settings))
-    assert content(folder) == content(tmp_path / "whole" / "photographs")
+    assert f"resumed after step {last} of 30" in finished(launch(tmp_path / "stopped", **SETTINGS))
+    assert content(folder) == whole
