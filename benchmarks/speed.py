@@ -1,13 +1,14 @@
 """Measures the time of SSIM and its gradient in jaxssim and every installed library, on the same arrays.
 
     python benchmarks/speed.py [--all] [--peers tensorflow kornia ...] [--works forward gradient ...]
-        [--shapes 8x256x256x3 ...] [--rounds 7] [--python ANOTHER/bin/python ...] [--output DIR]
+        [--shapes 8x256x256x3 ...] [--rounds 7] [--passes 1] [--python ANOTHER/bin/python ...] [--output DIR]
 
 Each library runs in its own process. They take turns: in each round, each runs one burst of calls while the others
 wait. Images are float32 in [0, 1], in the layout that the library expects and on its device; y is x with noise. Each
 library is called in its fastest way (`jax.jit`, `tf.function`, all cores) and compiles before the measurement.
 
-Times are medians over rounds, with quartiles. The limit is the shortest possible time on this machine, the longer of
+Times are medians over the rounds of all passes, with quartiles; a pass goes through all rows, so that the slow minutes
+of a machine reach few rounds of each. The limit is the shortest possible time on this machine, the longer of
 two: reading each image and writing each gradient once at the speed of a copy; the arithmetic of a separable window at
 the speed of a matrix product. It counts four filtered images for a value (the means and the squares of the sum and of
 the difference of the images), three more for a derivative by one image, and four more for both.
@@ -150,8 +151,12 @@ def measure(rows, options):
         every = any(not row.also or row.metric in FEW for row in group)
         wanted = set(options.peers) & set(peers.PEERS if every else BESIDE)
         team = workers.start_workers(wanted, options.python, dtype, results)
-        for row in group:
-            record = measure_row(row, team, options.rounds, results)
+        records = [measure_row(row, team, options.rounds, results) for row in group]
+        for _ in range(options.passes - 1):  # minutes later, since a machine has slow minutes
+            for row, record in zip(group, records, strict=True):
+                for name, bursts in measure_row(row, team, options.rounds, results)["seconds"].items():
+                    record["seconds"].setdefault(name, []).extend(bursts)
+        for row, record in zip(group, records, strict=True):
             results["rows"].append(record)
             print(
                 f"{row}, {record['images']}, ms:",
@@ -296,7 +301,8 @@ def parse():
         "--works", nargs="+", choices=works, help="replaces the works of the README; ms_ for MS-SSIM, .."
     )
     parser.add_argument("--shapes", nargs="+", help="replaces the shapes of the README; for example 8x256x256x3")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="of one pass over all rows")
+    parser.add_argument("--passes", type=int, default=1)
     return parser.parse_args()
 
 
