@@ -1,9 +1,9 @@
 """Means over windows, one axis after the other: rows first, columns last.
 
-A running sum of millions of numbers loses digits. So the first value is subtracted from all, which leaves little of
-values that are alike and nothing of equal ones, and rows are added in pairs, then pairs of pairs, which rounds log2(n)
-times (Higham 1993). A compensated sum, over columns and on GPUs, carries the rounding error of every addition along
-(Neumaier 1974), in whichever order the device adds.
+A running sum of millions of numbers loses digits. So a value near 0 among them is subtracted from all, which leaves
+little of values that are alike and nothing of equal ones, and rows are added in pairs, then pairs of pairs, which
+rounds log2(n) times (Higham 1993). A compensated sum, over columns and on GPUs, carries the rounding error of every
+addition along (Neumaier 1974), in whichever order the device adds.
 """
 
 import functools
@@ -47,7 +47,7 @@ def _mean_of_values_jvp(channels, spatial_ndim, primals, tangents):  # type: ign
 
 
 def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
-    """Returns the means over one axis, weighted unless None; the first value where all weights are 0."""
+    """Returns the means over one axis, weighted unless None; one of the values where all weights are 0."""
     if weight is None:
         return mean_by_share(values, None, axis), None
     axis %= values.ndim
@@ -59,12 +59,23 @@ def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
 
 def mean_by_share(values: jax.Array, share: jax.Array | None, axis: int) -> jax.Array:
     """Returns the mean over one axis, not the last one, by the share of each value in it; None for equal shares."""
-    first = lax.slice_in_dim(values, 0, 1, axis=axis)
     if values.shape[axis] == 1:
-        return first.squeeze(axis)
+        return values.squeeze(axis)
+    near = _nearest_to_zero(values, axis)
     share = None if share is None else lax.expand_dims(share, range(values.ndim - share.ndim))
-    total = xla.pairwise_sum(values, first, share, axis=axis)
-    return first.squeeze(axis) + (total / values.shape[axis] if share is None else total)
+    total = xla.pairwise_sum(values, near, share, axis=axis)
+    return near.squeeze(axis) + (total / values.shape[axis] if share is None else total)
+
+
+def _nearest_to_zero(values: jax.Array, axis: int) -> jax.Array:
+    """Returns the number nearest 0 within the range of about eight values along an axis, which stays with length 1.
+
+    A first value that is far larger than the mean would take digits from it.
+    """
+    length = values.shape[axis]
+    some = [lax.slice_in_dim(values, i, i + 1, axis=axis) for i in range(0, length, max(1, length // 8))]
+    least, most = functools.reduce(lax.min, some), functools.reduce(lax.max, some)
+    return lax.clamp(least, jnp.zeros_like(least), most)
 
 
 def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Array:
@@ -73,12 +84,12 @@ def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Arr
     for axis in range(1 - spatial_ndim, -1):
         means, weight = mean_along(means, weight, axis)
     means = unfold(means, channels)
-    first = lax.slice_in_dim(means, 0, 1, axis=means.ndim - 2)
-    differences = means - first
+    near = _nearest_to_zero(means, means.ndim - 2)
+    differences = means - near
     if weight is None:
-        return first.squeeze(-2) + _sum_of_columns(differences) / means.shape[-2]
+        return near.squeeze(-2) + _sum_of_columns(differences) / means.shape[-2]
     weight = unfold(weight, channels)
-    mean = first.squeeze(-2) + _sum_of_columns(differences * shares(weight, (-2,)))
+    mean = near.squeeze(-2) + _sum_of_columns(differences * shares(weight, (-2,)))
     return jnp.where(weight.sum(-2) == 0, 0, mean)
 
 
