@@ -84,7 +84,8 @@ def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Arr
     for axis in range(1 - spatial_ndim, -1):
         means, weight = mean_along(means, weight, axis)
     means = unfold(means, channels)
-    near = _nearest_to_zero(means, means.ndim - 2)
+    least, most = (each(means, -2, keepdims=True) for each in (jnp.min, jnp.max))
+    near = lax.clamp(least, jnp.zeros_like(least), most)
     differences = means - near
     if weight is None:
         return near.squeeze(-2) + _sum_of_columns(differences) / means.shape[-2]
