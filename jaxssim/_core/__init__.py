@@ -5,7 +5,7 @@ bottom of this list to the top, from `images` to `averaging`:
 
     tapes         sums over strips of images of any size, in arrays of one shape
     several       means of several functions of a window at once
-    halving       the same means together with the images at half their size
+    halving       means over all windows together with the images at half their size
     averaging     means over all windows, and their gradients, tile by tile on CPU
     windows       which windows count, and by which weight
     means         the mean of values, one axis after the other, with little rounding

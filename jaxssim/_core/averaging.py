@@ -21,7 +21,7 @@ from jaxssim._core.means import Means, mean_along, mean_by_share, mean_of_column
 from jaxssim._core.resampling import pad_pair
 from jaxssim._core.statistics import window_statistics
 from jaxssim._core.tiling import Tiles
-from jaxssim._core.windows import strided_windows, weight_of_windows, window_weights
+from jaxssim._core.windows import weight_of_windows, window_weights, with_stride
 from jaxssim.conventions import Convention, Taps
 
 WindowFunction = Callable[[Any], jax.Array]  # maps a pair to one value per window, channels folded into the last axis
@@ -45,8 +45,8 @@ def mean_of_formula(formula: Formula, convention: Convention, pair: Pair, spatia
     taps = convention.window.taps(spatial_ndim)
     if convention.average == "all":
         pair = pad_pair(pair, taps, convention.padding)
-    pair = pair._replace(counting=(*pair.counting, *strided_windows(pair, taps, convention.stride)))
-    return mean_over_windows(function_of_windows(formula, convention, taps), taps, pair)
+    function = function_of_windows(formula, convention, taps)
+    return mean_over_windows(function, taps, with_stride(pair, taps, convention.stride))
 
 
 def function_of_windows(formula: Formula, convention: Convention, taps: Taps) -> WindowFunction:

@@ -15,7 +15,7 @@ from jaxssim._core.formulas import Formula
 from jaxssim._core.images import Pair, SumDifference, dtype_of_statistics, stored_sum_and_difference
 from jaxssim._core.resampling import halve_pair, halving_factors
 from jaxssim._core.tiling import Tiles
-from jaxssim._core.windows import strided_windows
+from jaxssim._core.windows import with_stride
 from jaxssim.conventions import Convention, Taps
 
 Halves = tuple[jax.Array, ...]  # sum and difference, halved
@@ -36,8 +36,7 @@ def mean_and_half(
     if convention.average == "all" or pair.weight is not None or not _tiles_halve(pair, taps, tiles):
         return averaging.mean_of_formula(formula, convention, pair, spatial_ndim), halve_pair(pair, taps)
     function = averaging.function_of_windows(formula, convention, taps)
-    counting = (*pair.counting, *strided_windows(pair, taps, convention.stride))
-    mean, halves = _mean_and_half(function, taps, tiles, pair._replace(counting=counting))
+    mean, halves = _mean_and_half(function, taps, tiles, with_stride(pair, taps, convention.stride))
     return mean, SumDifference(halves, None, pair.offsets_of_both(), pair.constants)
 
 

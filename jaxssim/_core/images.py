@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxssim._core import xla
+from jaxssim._core.numerics import nearest_to_zero
 
 
 class CentredImage(NamedTuple):
@@ -160,7 +161,7 @@ def offsets(
         low, high = jnp.where(low == -jnp.inf, least, low), jnp.where(high == jnp.inf, most, high)
     if mesh_axes:
         low, high = _range_of_all_devices(low, high, mesh_axes)
-    nearest = jnp.clip(jnp.zeros_like(low), low, high)
+    nearest = nearest_to_zero(low, high)
     constant = lax.stop_gradient(jnp.where(jnp.isfinite(nearest), nearest, 0))
     return xla.materialize(jnp.expand_dims(constant, axes))
 

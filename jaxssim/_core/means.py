@@ -17,7 +17,7 @@ from jax import lax
 
 from jaxssim._core import xla
 from jaxssim._core.images import unfold
-from jaxssim._core.numerics import shares, two_sum
+from jaxssim._core.numerics import nearest_to_zero, shares, two_sum
 
 Means = tuple[jax.Array, jax.Array | None]  # and the weight of each; None where all are equal
 Sum = tuple[jax.Array, jax.Array]  # rounded, and what the rounding took from it
@@ -47,7 +47,7 @@ def _mean_of_values_jvp(channels, spatial_ndim, primals, tangents):  # type: ign
 
 
 def mean_along(values: jax.Array, weight: jax.Array | None, axis: int) -> Means:
-    """Returns the means over one axis, weighted unless None; one of the values where all weights are 0."""
+    """Returns the means over one axis, weighted unless None; a number in their range where all weights are 0."""
     if weight is None:
         return mean_by_share(values, None, axis), None
     axis %= values.ndim
@@ -61,13 +61,13 @@ def mean_by_share(values: jax.Array, share: jax.Array | None, axis: int) -> jax.
     """Returns the mean over one axis, not the last one, by the share of each value in it; None for equal shares."""
     if values.shape[axis] == 1:
         return values.squeeze(axis)
-    near = _nearest_to_zero(values, axis)
+    near = _near_zero(values, axis)
     share = None if share is None else lax.expand_dims(share, range(values.ndim - share.ndim))
     total = xla.pairwise_sum(values, near, share, axis=axis)
     return near.squeeze(axis) + (total / values.shape[axis] if share is None else total)
 
 
-def _nearest_to_zero(values: jax.Array, axis: int) -> jax.Array:
+def _near_zero(values: jax.Array, axis: int) -> jax.Array:
     """Returns the number nearest 0 within the range of about eight values along an axis, which stays with length 1.
 
     A first value that is far larger than the mean would take digits from it.
@@ -75,7 +75,7 @@ def _nearest_to_zero(values: jax.Array, axis: int) -> jax.Array:
     length = values.shape[axis]
     some = [lax.slice_in_dim(values, i, i + 1, axis=axis) for i in range(0, length, max(1, length // 8))]
     least, most = functools.reduce(lax.min, some), functools.reduce(lax.max, some)
-    return lax.clamp(least, jnp.zeros_like(least), most)
+    return nearest_to_zero(least, most)
 
 
 def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Array:
@@ -84,8 +84,7 @@ def mean_of_columns(columns: Means, channels: int, spatial_ndim: int) -> jax.Arr
     for axis in range(1 - spatial_ndim, -1):
         means, weight = mean_along(means, weight, axis)
     means = unfold(means, channels)
-    least, most = (each(means, -2, keepdims=True) for each in (jnp.min, jnp.max))
-    near = lax.clamp(least, jnp.zeros_like(least), most)
+    near = nearest_to_zero(means.min(-2, keepdims=True), means.max(-2, keepdims=True))
     differences = means - near
     if weight is None:
         return near.squeeze(-2) + _sum_of_columns(differences) / means.shape[-2]

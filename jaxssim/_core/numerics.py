@@ -12,6 +12,11 @@ def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return total, (a - (total - b_rounded)) + (b - b_rounded)
 
 
+def nearest_to_zero(least: jax.Array, most: jax.Array) -> jax.Array:
+    """Returns the number nearest 0 from `least` to `most`; `most` where it is smaller."""
+    return jnp.clip(jnp.zeros_like(least), least, most)
+
+
 @jax.custom_jvp
 def absolute(x: jax.Array) -> jax.Array:
     """Returns |x| with a derivative of 0 at 0, where that of `jnp.abs` is 1."""

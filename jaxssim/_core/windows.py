@@ -39,17 +39,18 @@ def centre_weights(weight: jax.Array | None, taps: Taps) -> jax.Array | None:
     return None if weight is None else _crop_radii(weight, taps)
 
 
-def strided_windows(pair: Pair, taps: Taps, stride: int) -> tuple[jax.Array, ...]:
-    """Returns, for each spatial axis, 1 at the centre of every `stride`-th window and 0 elsewhere; nothing for 1."""
+def with_stride(pair: Pair, taps: Taps, stride: int) -> Pair:
+    """Returns a pair of which every `stride`-th window along each spatial axis counts."""
     if stride == 1:
-        return ()
+        return pair
     shape, dtype = pair.arrays[0].shape, dtype_of_statistics(pair)
     axes = range(len(shape) - 1 - len(taps), len(shape) - 1)
     along = ((np.arange(shape[axis]) - radius) % stride == 0 for axis, radius in zip(axes, radii(taps), strict=True))
-    return tuple(
+    counting = (
         jnp.asarray(chosen, dtype).reshape([-1 if i == axis else 1 for i in range(len(shape))])
         for axis, chosen in zip(axes, along, strict=True)
     )
+    return pair._replace(counting=(*pair.counting, *counting))
 
 
 def strided(arrays: Any, stride: int, channels: int, spatial_ndim: int) -> Any:
