@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxssim._core import xla
-from jaxssim._core.numerics import nearest_to_zero
+from jaxssim._core.numerics import nearest_to_zero, two_sum
 
 
 class CentredImage(NamedTuple):
@@ -120,8 +120,12 @@ def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
 def combine(x: jax.Array, y: jax.Array, offsets: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns x + y and x - y less their offsets, times `scale`; folded, and the offsets repeated along a row."""
     offset_x, offset_y, offset_v = offsets
-    # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close.
-    return ((x - offset_x) + (y - offset_y)) * scale, ((x - y) - offset_v) * scale
+    # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close. Elsewhere
+    # x - y rounds, alike for alike pixels; the rounding error is added where the offset has left room for its digits.
+    difference, error = two_sum(x, -y)
+    u = (x - offset_x) + (y - offset_y)
+    v = (difference - offset_v) + lax.stop_gradient(error)
+    return u * scale, v * scale
 
 
 def centre(image: jax.Array, offset: jax.Array, scale: jax.Array, weight: jax.Array | None) -> CentredImage:
