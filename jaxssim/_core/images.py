@@ -120,8 +120,9 @@ def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
 def combine(x: jax.Array, y: jax.Array, offsets: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns x + y and x - y less their offsets, times `scale`; folded, and the offsets repeated along a row."""
     offset_x, offset_y, offset_v = offsets
-    # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close. Elsewhere
-    # x - y rounds, alike for alike pixels; the rounding error is added where the offset has left room for its digits.
+    # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close. Where x and y
+    # lie apart, x - y rounds by errors that do not average out. So these errors, constants for derivatives, are added
+    # once the offset is subtracted.
     difference, error = two_sum(x, -y)
     u = (x - offset_x) + (y - offset_y)
     v = (difference - offset_v) + lax.stop_gradient(error)
