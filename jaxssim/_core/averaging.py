@@ -34,7 +34,7 @@ MIN_TILES = 3
 """A gradient is cut into this many tiles where MIN_ROWS_PER_HALO allows it: in a single tile, the gradient of one image
 takes nine times the memory of the image.
 """
-SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES = 3, 4
+SHARED_MIN_ROWS_PER_HALO, SHARED_MIN_TILES = 2, 5
 """The same where devices share an image: each device holds fewer rows, and needs its share of the memory of one.
 Strided windows take these too.
 """

@@ -5,7 +5,7 @@ difference of two nearly equal images keeps every digit; 1 minus a similarity ne
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -117,7 +117,7 @@ def stored_sum_and_difference(pair: Pair) -> tuple[CentredImage, CentredImage]:
     return u._replace(centred=centred_u), v._replace(centred=centred_v)
 
 
-def combine(x: jax.Array, y: jax.Array, offsets: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+def combine(x: jax.Array, y: jax.Array, offsets: Iterable[jax.Array], scale: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns x + y and x - y less their offsets, times `scale`; folded, and the offsets repeated along a row."""
     offset_x, offset_y, offset_v = offsets
     # Subtract before multiplying: x - offset is exact near the offset, and x - y where x and y are close. Where x and y

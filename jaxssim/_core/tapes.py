@@ -17,7 +17,7 @@ from jax import lax
 from jaxssim._core import formulas, xla
 from jaxssim._core.filtering import moments_by_passes
 from jaxssim._core.formulas import Formula
-from jaxssim._core.images import Constants, fold
+from jaxssim._core.images import Constants, combine, fold
 from jaxssim._core.statistics import WindowStatistics
 from jaxssim._core.windows import inside_windows
 from jaxssim.conventions import Convention, Taps
@@ -109,11 +109,7 @@ def _sum_and_difference(
     a: jax.Array, b: jax.Array, weight: jax.Array | None, parameters: Parameters, summed: bool
 ) -> tuple[jax.Array, jax.Array]:
     """Returns x + y and x - y less their offsets, in units of the data range; 0 where a pixel does not count."""
-    offset_x, offset_y, offset_v, *_, scale = parameters
-    if summed:
-        u, v = a * scale, b * scale
-    else:
-        u, v = ((a - offset_x) + (b - offset_y)) * scale, ((a - b) - offset_v) * scale
+    u, v = (a * parameters.scale, b * parameters.scale) if summed else combine(a, b, parameters[:3], parameters.scale)
     if weight is not None:
         u, v = (jnp.where(weight > 0, image, 0) for image in (u, v))
     return xla.materialize((u, v))

@@ -94,7 +94,7 @@ CASES = {
 
 
 @slow
-@pytest.mark.parametrize(("case", "name"), itertools.product(CASES, ["ms_ssim_loss", "ms_ssim_l1_loss"]))
+@pytest.mark.parametrize(("case", "name"), list(itertools.product(CASES, ["ms_ssim_loss", "ms_ssim_l1_loss"])))
 def test_derivatives_are_finite(case, name):
     x, y = (image.astype(np.float32) for image in CASES[case](np.random.default_rng(0).random((34, 36, 1))))
     options = dict(weights=(0.1, 0.9), convention=SMALL) if name == "ms_ssim_loss" else {}
