@@ -24,19 +24,19 @@ WATCHER = "import sys; last = sys.stdin.read().splitlines()[-1]; last == 'done' 
 def join_job(
     coordinator: str | None, processes: int | None, process: int | None, log: Path, advice: str
 ) -> Iterator[Path]:
-    """Joins the processes of a distributed job, and leaves it together; yields the file below.
+    """Joins the processes of a distributed job, and leaves when all have finished. Yields this process's log file.
 
     If one process ends before the job is done, JAX terminates the others from C++, where Python can neither catch the
-    error nor explain it; so it does where another process does not come. Each process therefore starts a watcher, a
-    small process that prints a message unless its parent has told it that the job is done. A file gets what libraries
-    write from C++, and the exceptions that follow the end of another process. Signals end a process that waits for the
-    others at once.
+    error nor explain it. JAX does the same where a process never joins. Each process therefore starts a watcher, a
+    small process that prints a message unless its parent has told it that the job is done. The log file gets what
+    libraries write from C++, and the exceptions that follow the end of another process. Signals end a process that
+    waits for the others at once.
 
     Args:
         coordinator: HOST:PORT of the first process; None where the environment describes the job.
         processes: the number of processes, or None.
         process: the index of this process, or None.
-        log: that file, before "-0.log", "-1.log" and so on.
+        log: the path of the log file without its ending; "-0.log", "-1.log" and so on are appended.
         advice: the end of the message.
     """
     watcher = subprocess.Popen(
@@ -63,7 +63,7 @@ def join_job(
 def wait_for_others(
     coordinator: str | None, processes: int | None, process: int | None, watcher: subprocess.Popen[str]
 ) -> None:
-    """Initialises the job once all processes have come; exits with JAX's reason where it cannot be one."""
+    """Initialises the job once all processes have come; exits with JAX's message where the job cannot start."""
     others = f"{processes} processes" if processes else "the other processes"
     print(f"waiting for {others}", file=sys.stderr, flush=True)
     message = (

@@ -20,7 +20,7 @@ def write_map(ssim_map: np.ndarray | None, name: str, folder: Path) -> None:
 
 
 def short(name: str) -> str:
-    """Returns the name of a pair, whose parts end with a hash where escapes have made them too long for a file."""
+    """Shortens each part of a pair's name that is too long for the name of a file, and ends it with a hash."""
     return "/".join(map(short_part, name.split("/")))
 
 

@@ -1,4 +1,4 @@
-"""The metrics of the command: a line each says how the metric is shown and what computes it."""
+"""The metrics of the command: each has a line that says how it is shown and what computes it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -9,11 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from jaxssim._cli.console import say
 
 Item = TypeVar("Item")
-FEW = 20  # items, of which no progress is shown but on a terminal
+FEW = 20  # below this number of items, progress is shown on terminals only
 
 
 def tracked(items: Iterable[Item], total: int, console: Console, what: str = "pairs") -> Iterator[Item]:
-    """Yields the items and shows their number on a console, of `total`, which is 0 where it is not known."""
+    """Yields the items and shows on a console how many of `total` are done; `total` is 0 if unknown."""
     if console.is_terminal:
         with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
             yield from bar.track(items, total=total or None)

@@ -31,8 +31,8 @@ class PairResult:
         reference: the file of the reference.
         test: the file that is compared with the reference.
         size: the width and height in pixels of what was scored; None where nothing was.
-        values: the value of each metric by its name, but for those that could not be computed.
-        error: why values are missing; "" where all are there.
+        values: the value of each metric by its name, without the metrics that could not be computed.
+        error: why values are missing; empty if no value is missing.
     """
 
     name: str

@@ -70,7 +70,7 @@ class Scored(NamedTuple):
         result: its scores, or its error.
         loaded: its pictures; None where it has an error.
         ssim_map: SSIM at each window, mean of the channels, smaller than the pictures by equal margins, in which no
-            window has its centre; None where not wanted.
+            window has its centre; None if no map was asked for.
     """
 
     result: PairResult

@@ -1,4 +1,4 @@
-"""The pairs of a comparison that several processes share: who scores which, and the results of all together."""
+"""Shares the pairs of a comparison among processes: which process scores which pairs, and how results are merged."""
 
 import glob
 import json

@@ -26,7 +26,7 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Yields what notes the first signal; a second one ends the program at once."""
+    """Yields a `Stop` that records the first signal; a second one ends the program at once."""
     stop = Stop()
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ bottom of this list to the top, from `images` to `averaging`:
     tiling        how a batch of images is cut into tiles
     formulas      luminance, contrast and structure from the statistics of a window
     statistics    mean and variance of every window
-    gpu           the same on GPUs, which store neither sum nor difference
+    gpu           mean and variance of every window on GPUs, without storing sum or difference
     filtering     passes along one axis: the law of total variance for values, weighted sums for derivatives
     resampling    padding, cropping and shrinking
     halos         images that several devices hold: exchanged pixels, and which windows count
