@@ -61,7 +61,8 @@ def ssim_map(
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
-            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
+            positive, `mask` comes with sample covariance or a window of even size, or another argument is out of its
+            range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -107,7 +108,8 @@ def ssim_and_map(
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
-            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
+            positive, `mask` comes with sample covariance or a window of even size, or another argument is out of its
+            range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)
@@ -163,7 +165,8 @@ def ssim_components(
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window, `data_range` is missing or not
-            positive, `mask` comes with a convention of sample covariance, or another argument is out of its range.
+            positive, `mask` comes with sample covariance or a window of even size, or another argument is out of its
+            range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 256).reshape(16, 16)

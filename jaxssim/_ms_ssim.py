@@ -55,6 +55,9 @@ def ms_ssim(
     where TensorFlow's is NaN. The convention's `downsample` is ignored. A pixel of a coarser scale takes its mask
     weight from the pixels that it averages; a scale at which no window counts has the factor 1.
 
+    In float32 the mean at each scale is as near to float64 as a value of `ssim`, and so is MS-SSIM unless such a mean
+    is nearly 0, where powers are infinitely steep: errors of 4e-6 were measured there.
+
     Devices may share the images by spatial axes as in `ssim`, if their number of pixels halves without a remainder.
 
     Args:
@@ -75,8 +78,8 @@ def ms_ssim(
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window at the coarsest scale, `data_range` is
-            missing or not positive, `mask` comes with a convention of sample covariance, or another argument is out of
-            its range.
+            missing or not positive, `mask` comes with sample covariance or a window of even size, or another argument
+            is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 4096).reshape(64, 64)
@@ -122,12 +125,13 @@ def ms_ssim_loss(
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
 
     Returns:
-        A scalar, or (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5.
+        A scalar, or (*batch,), within [0, 1]; 0 for identical images. In float32 the relative error is at most 1e-5
+        with the exceptions that `ssim` and `ms_ssim` state.
 
     Raises:
         ValueError: If shapes or types differ, images are smaller than the window at the coarsest scale, `data_range` is
-            missing or not positive, `mask` comes with a convention of sample covariance, or another argument is out of
-            its range.
+            missing or not positive, `mask` comes with sample covariance or a window of even size, or another argument
+            is out of its range.
 
     Example:
         >>> x = jnp.linspace(0, 1, 4096).reshape(64, 64)
