@@ -31,9 +31,9 @@ MAP_VALUES_WAITING = 2**24
 class Evaluator:
     """Scores pairs of images of any sizes, also larger than memory, with one program for all sizes.
 
-    The values are those of `ssim`, `ms_ssim`, `mse`, `mae`, `psnr` and `ssim_map` for each pair alone: within 2e-7 of
-    float64, maps within 2e-6; `ms_ssim` near 0 is as far from float64 as that function. The images are cut into strips,
-    which lie side by side in arrays of one shape. So a new size does not compile, and the memory needed, maps apart,
+    The values are those of `ssim`, `ms_ssim`, `mse`, `mae`, `psnr` and `ssim_map` for each pair alone, as near to
+    float64 as these functions; sums of squares are float64 and leave no range. The images are cut into strips, which
+    lie side by side in arrays of one shape. So a new size does not compile, and memory, apart from that of maps,
     depends on neither the size nor the number of the images. Reading the next images overlaps with the computation.
 
     x and y are arrays, or whatever has a shape, a type of NumPy and slices: `np.memmap`, `h5py.Dataset`, `zarr.Array`.

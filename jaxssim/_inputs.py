@@ -4,6 +4,8 @@
 """
 
 import functools
+import inspect
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -48,7 +50,7 @@ def prepare(
     if mask is not None:
         check_masked_convention(convention)
     data_range, mask = check_data_range(data_range, x, y, batch), check_mask(mask, x.shape, layout)
-    return CheckedInputs(x, y, data_range, mask, _check_constants(k1, k2, convention, statistics_dtype(x, y)))
+    return CheckedInputs(x, y, data_range, mask, check_constants(k1, k2, convention, statistics_dtype(x, y)))
 
 
 def check_masked_convention(convention: Convention) -> None:
@@ -213,8 +215,17 @@ def hashable(name: str, value: Any) -> Any:
     try:
         hash(value)
     except TypeError as error:
-        raise TypeError(f"{name} must be hashable, got a {type(value).__name__}; pass a number or a tuple") from error
+        raise ValueError(f"{name} must be hashable, got a {type(value).__name__}; pass a number or a tuple") from error
     return value
+
+
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """Returns the default of a function's parameter, None where the function has no such parameter or no signature."""
+    try:
+        parameter = inspect.signature(function).parameters.get(name)
+    except ValueError:
+        return None
+    return None if parameter is None else parameter.default
 
 
 def is_integer(value: Any) -> bool:
@@ -290,7 +301,7 @@ def check_mask_layout(mask: Any, shape: Shape, layout: Layout) -> None:
         raise ValueError(f"mask must be bool or hold weights, integer or floating, got {mask.dtype}")
 
 
-def _check_constants(k1: Any, k2: Any, convention: Convention, dtype: np.dtype) -> Constants | None:
+def check_constants(k1: Any, k2: Any, convention: Convention, dtype: np.dtype) -> Constants | None:
     """Returns k1 and k2 in the type of the statistics, those of the convention for None; None if both are None."""
     if k1 is None and k2 is None:
         return None

@@ -174,13 +174,20 @@ def prepare_ms_ssim(
     needed = [tuple((size - 1) * 2**scale + 1 for size in sizes) for scale in range(len(weights))]
     fitting = sum(all(n >= least for n, least in zip(spatial, each, strict=True)) for each in needed)
     if fitting < len(weights):
-        kept = weights[:fitting]
-        advised = ", ".join(f"{weight * sum(weights) / sum(kept):.4f}" for weight in kept)
         raise ValueError(
             f"x and y have spatial shape {spatial}, but {len(weights)} scales need at least {needed[-1]} pixels; pass "
-            f"larger images, or at most {fitting} weights, for instance ({advised}), whose sum is that of all"
+            f"larger images, or {_advice(weights, fitting)}"
         )
     return checked, weights, convention, layout
+
+
+def _advice(weights: tuple[float, ...], fitting: int) -> str:
+    """Returns what to pass for images that `fitting` scales fit."""
+    if fitting == 0:
+        return "a convention with a smaller window: dataclasses.replace(convention, window=...)"
+    kept = weights[:fitting]
+    advised = ", ".join(f"{weight * sum(weights) / sum(kept):.4f}" for weight in kept)
+    return f"at most {fitting} weights, for instance ({advised}), whose sum is that of all"
 
 
 def check_weights(weights: Any) -> tuple[float, ...]:

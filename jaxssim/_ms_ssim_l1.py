@@ -13,8 +13,8 @@ from jaxssim._core.averaging import mean_over_windows
 from jaxssim._core.images import Pair, stored_sum_and_difference
 from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import absolute, channel_mean
-from jaxssim._inputs import Reduction, check_positive, check_static, prepare, reduce_batch
-from jaxssim._layout import LAST, CheckedInputs, Layout
+from jaxssim._inputs import Reduction, check_images, check_positive, check_static, prepare, reduce_batch
+from jaxssim._layout import LAST, CheckedInputs, Layout, split_shape
 from jaxssim.conventions import Convention, Gaussian
 
 
@@ -75,12 +75,17 @@ def ms_ssim_l1_loss(
     if share.shape != () or not 0 <= float(share) <= 1:
         raise ValueError(f"alpha must be {must_be}, got {alpha!r}")
     sigmas = check_positive("sigmas", sigmas, "in pixels and rising, for instance (0.5, 1.0, 2.0)")
-    if list(sigmas) != sorted(sigmas):
+    if list(sigmas) != (rising := sorted(set(sigmas))):
+        raise ValueError(f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {tuple(rising)}")
+    coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
+    x, y = check_images(x, y, layout)
+    _, spatial = split_shape(x.shape, layout)
+    if min(spatial) < coarsest:
         raise ValueError(
-            f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {tuple(sorted(sigmas))}"
+            f"x and y have spatial shape {spatial}, smaller than the window of {coarsest} pixels of sigma "
+            f"{max(sigmas):g}; pass larger images, or sigmas up to {(min(spatial) - 1) // 2 / 2:g}"
         )
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
-    coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
     checked = prepare(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout, k1, k2)
     return reduce_batch(_ms_ssim_l1(checked, float(share), sizes, sigmas, layout), reduction)

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxssim._arrays import as_array
 from jaxssim._comparisons import COMPARISONS, Comparison, name_of_metric
-from jaxssim._inputs import check_image, hashable
+from jaxssim._inputs import check_image, default_of, hashable
 from jaxssim._layout import LAST, Layout, canonical_image, split_shape, statistics_dtype
 
 BLOCK = 2**20
@@ -32,14 +32,14 @@ def pairwise(
 ) -> jax.Array:
     """Returns the matrix of a metric between all pairs of n images.
 
-    What depends on one image alone is computed once for each image, for the metrics of jaxssim. IW-SSIM, SSIMULACRA 2,
-    which tell the original from its copy, and a function of your own are called for all n² pairs of images, (height,
-    width, channels) or (height, width), in blocks under `jax.vmap`.
+    What depends on one image alone is computed once for each image, for the first six metrics below. All other
+    functions are called for each of the n² ordered pairs, in blocks under `jax.vmap`, with images (height, width,
+    channels) or (height, width). IW-SSIM and SSIMULACRA 2 need that: they are not symmetric.
 
     Args:
         images: (n, height, width, channels): uint8, uint16, float16, bfloat16, float32 or float64.
         metric: "mse", "mae", "psnr", "ssim", "ms_ssim", "cw_ssim", "iw_ssim" or "ssimulacra2", the function of that
-            name, or a function of your own, `metric(x, y, **options)`, that returns a scalar.
+            name, another function of jaxssim, or one of your own, `metric(x, y, **options)`, that returns a scalar.
         mask: Weights of the pixels of every image, bool or at least 0: (height, width) or the shape of one image.
         channel_axis: Axis of the channels, counted from the end, or None. By default the last axis, if at most 4 long.
         options: Arguments of the metric: none for "mse" and "mae"; for "psnr" `data_range` (a number); for "ssim"
@@ -51,8 +51,8 @@ def pairwise(
         (n, n): what the metric gives for images i and j. Symmetric, except for IW-SSIM and SSIMULACRA 2.
 
     Raises:
-        ValueError: If the metric is unknown, `images` has no leading axis, or the metric raises one.
-        TypeError: If the metric does not take an option or a mask.
+        ValueError: If the metric is unknown, does not take an option or a mask, or raises a ValueError; if an option is
+            not hashable, or `images` has no leading axis.
 
     Example:
         >>> images = jax.random.uniform(jax.random.key(0), (4, 32, 32, 3))
@@ -74,10 +74,8 @@ def pairwise(
         if mask is not None and options["mask"].ndim == 3 and channel_axis >= -3:
             options["mask"] = jnp.moveaxis(options["mask"], channel_axis, -1)
     if not isinstance(name, str):
-        return _matrix_of_function(name, stack, options)
-    allowed = list(inspect.signature(COMPARISONS[name]).parameters)[2:]
-    if not options.keys() <= set(allowed):
-        raise TypeError(f"metric={name!r} takes the options {allowed}, got {sorted(options)}")
+        return _matrix_of_function(name, stack, _options_of_function(name, options, layout))
+    _check_options(name, list(inspect.signature(COMPARISONS[name]).parameters)[2:], options)
     comparison, shared = COMPARISONS[name](stack[0], layout, **options)
     return _matrix(comparison, stack, shared, layout)
 
@@ -95,6 +93,19 @@ def _matrix(comparison: Comparison, images: jax.Array, shared: Any, layout: Layo
     pairs = tuple(map(jnp.asarray, np.triu_indices(len(images))))
     values = _map_in_blocks(compare, pairs, size)
     return jnp.zeros((len(images),) * 2, values.dtype).at[pairs].set(values).at[pairs[::-1]].set(values)
+
+
+def _options_of_function(function: Callable[..., jax.Array], options: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """Returns the options of a function; those of a function of jaxssim are checked, and hold its channel axis."""
+    if default_of(function, "channel_axis") is not LAST:
+        return options
+    _check_options(getattr(function, "__name__", function), list(inspect.signature(function).parameters)[2:], options)
+    return options | {"channel_axis": layout.channel_axis}
+
+
+def _check_options(metric: Any, allowed: list[str], options: dict[str, Any]) -> None:
+    if unknown := sorted(options.keys() - set(allowed)):
+        raise ValueError(f"metric={metric!r} takes the options {allowed}, got {unknown}; leave {unknown} out")
 
 
 def _matrix_of_function(function: Callable[..., jax.Array], images: jax.Array, options: dict[str, Any]) -> jax.Array:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxssim._arrays import as_real
+from jaxssim._arrays import as_array, as_real
 from jaxssim._core import xla
 from jaxssim._core.numerics import absolute, shares
 from jaxssim._inputs import INTEGER_RANGES, check_data_range, check_image, check_images, check_mask, check_static
@@ -151,7 +151,8 @@ def luma(
         psnr, ssim = (f(x, y, channel_axis=None, crop_border=scale) for f in (jaxssim.psnr, jaxssim.ssim))
 
     Args:
-        rgb: Images (..., 3) from 0 to `data_range`: uint8, uint16, float16, bfloat16, float32 or float64.
+        rgb: Images (..., 3) of at least 2 axes, from 0 to `data_range`: uint8, uint16, float16, bfloat16, float32 or
+            float64.
         data_range: The value of white in floating images, for instance 1.0 or 255.0. Integer images need none.
         full_range: False scales to the studio range, as MATLAB does: black is 16 / 255 of the data range and white is
             235 / 255. True keeps black at 0 and white at `data_range`.
@@ -169,7 +170,10 @@ def luma(
         >>> int(jaxssim.luma(white)[0, 0]), int(jaxssim.luma(white, full_range=True)[0, 0])
         (235, 255)
     """
-    image = check_image("rgb", rgb, Layout(1, channel_axis))
+    image = as_array("rgb", rgb)
+    if image.ndim < 2:
+        raise ValueError(f"rgb has shape {image.shape}; pass images (..., 3) of at least 2 axes, a pixel as (1, 3)")
+    image = check_image("rgb", image, Layout(1, channel_axis))
     if channel_axis is None or image.shape[channel_axis] != 3:
         fitting = [axis for axis in range(-image.ndim, 0) if image.shape[axis] == 3]
         raise ValueError(

@@ -68,12 +68,12 @@ def _per_axis(value: Any, spatial_ndim: int, name: str) -> tuple[Any, ...]:
 
 
 def _check_size(size: int | tuple[int, ...]) -> None:
-    for length in size if isinstance(size, tuple) else (size,):
-        if not _is_count(length):
-            raise ValueError(
-                f"size must be a number of pixels, at least 1, or a tuple of one for each axis, got {size!r}; pass 11, "
-                "as the paper does"
-            )
+    sizes = size if isinstance(size, tuple) else (size,)
+    if not sizes or not all(map(_is_count, sizes)):
+        raise ValueError(
+            f"size must be a number of pixels, at least 1, or a tuple of one for each axis, got {size!r}; pass 11, as "
+            "the paper does"
+        )
 
 
 def _is_count(value: Any) -> bool:
@@ -110,9 +110,9 @@ class Gaussian:
     def __post_init__(self) -> None:
         """Checks both fields."""
         _check_size(self.size)
-        for sigma in self.sigma if isinstance(self.sigma, tuple) else (self.sigma,):
-            if not (isinstance(sigma, numbers.Real) and 0 < sigma < np.inf):
-                raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper uses 1.5")
+        sigmas = self.sigma if isinstance(self.sigma, tuple) else (self.sigma,)
+        if not sigmas or not all(isinstance(sigma, numbers.Real) and 0 < sigma < np.inf for sigma in sigmas):
+            raise ValueError(f"sigma must be a positive number of pixels, got {self.sigma!r}; the paper uses 1.5")
 
     def taps(self, spatial_ndim: int) -> Taps:
         """Returns the weights along each of `spatial_ndim` axes."""

@@ -11,10 +11,9 @@ from typing import Any
 import keras
 
 from jaxssim import conventions
-from jaxssim._inputs import check_positive
 from jaxssim._keras import ImageLoss, ImageMetric
 from jaxssim._layout import LAST
-from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, ms_ssim, ms_ssim_loss
+from jaxssim._ms_ssim import MS_SSIM_WEIGHTS, check_weights, ms_ssim, ms_ssim_loss
 from jaxssim._ssim import ssim, ssim_loss
 from jaxssim.conventions import Convention
 
@@ -108,7 +107,7 @@ class MSSSIMLoss(ImageLoss):
     ) -> None:
         """Keeps the options."""
         options = {"convention": convention, "spatial_ndim": spatial_ndim, "channel_axis": channel_axis}
-        options["weights"] = check_positive("weights", weights, "one for each scale")
+        options["weights"] = check_weights(weights)
         super().__init__(data_range, options, reduction=reduction, name=name, dtype=dtype)
 
 
@@ -194,5 +193,5 @@ class MSSSIM(ImageMetric):
     ) -> None:
         """Keeps the options."""
         options = {"convention": convention, "spatial_ndim": spatial_ndim, "channel_axis": channel_axis}
-        options["weights"] = check_positive("weights", weights, "one for each scale")
+        options["weights"] = check_weights(weights)
         super().__init__(data_range, options, name=name, dtype=dtype)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxssim._arrays import as_array
+from jaxssim._arrays import as_array, is_concrete
 from jaxssim._comparisons import FUNCTIONS
 from jaxssim._core.numerics import two_sum
-from jaxssim._inputs import hashable
+from jaxssim._inputs import default_of, hashable
 from jaxssim._ssim import ssim
 
 __all__ = ["Average"]
@@ -27,12 +27,13 @@ class Average:
 
     Args:
         metric: A function `metric(x, y, **options)` that returns one value for each image, for instance `jaxssim.ssim`,
-            or the name of a metric of jaxssim, for instance "psnr".
+            or the name of a metric of jaxssim, for instance "psnr". A loss needs `reduction="none"`.
         keep: Whether `values` keeps the value of every image, in order. Under `jax.jit` each update would recompile.
         options: Arguments of the metric, hashable; lists and arrays become tuples.
 
     Raises:
-        TypeError: If `metric` is neither callable nor a known name, or an option is not hashable.
+        ValueError: If `metric` is neither callable nor a known name, or averages over the batch, or if an option is not
+            hashable.
 
     Example:
         >>> average = jaxssim.metrics.Average(jaxssim.ssim, data_range=1.0)
@@ -47,12 +48,17 @@ class Average:
         """Starts without images."""
         function = FUNCTIONS.get(metric) if isinstance(metric, str) else metric
         if not callable(function):
-            raise TypeError(
+            raise ValueError(
                 f"metric must be a function of two images, for instance jaxssim.ssim, or one of "
                 f"{', '.join(map(repr, FUNCTIONS))}, got {metric!r}"
             )
         self.metric, self.keep = function, keep
         self.options = {name: hashable(name, value) for name, value in options.items()}
+        if self.options.get("reduction", default_of(function, "reduction")) == "mean":
+            raise ValueError(
+                f"metric {getattr(function, '__name__', function)} returns one mean for a batch, so that its images "
+                'would count as one; pass reduction="none"'
+            )
         self.reset()
 
     def reset(self) -> None:
@@ -73,12 +79,16 @@ class Average:
             _: Ignored: the arguments of other metrics, which `flax.nnx.MultiMetric` passes to all.
 
         Raises:
-            ValueError: As the metric, or if `valid` is not one bool for each image.
+            ValueError: As the metric; if `valid` is not one bool for each image, or is traced while `keep` is True.
         """
         values = jnp.asarray(self.metric(x, y, **self.options))
         inside = np.ones(values.shape, bool) if valid is None else jnp.asarray(as_array("valid", valid))
         if inside.shape != values.shape or inside.dtype != bool:
             raise ValueError(f"valid must be bool of shape {values.shape}, got {inside.dtype} of {inside.shape}")
+        if self.keep and not is_concrete(inside):
+            raise ValueError(
+                "valid is traced, but keep=True keeps as many values as it has True; update outside jax.jit"
+            )
         self._add(jnp.where(inside, values, 0).sum())
         self.count = self.count + jnp.asarray(inside).sum(dtype=jnp.int32)
         if self.keep:

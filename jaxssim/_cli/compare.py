@@ -16,6 +16,7 @@ from jaxssim._cli.json_file import STANDARD_OUTPUT, document, write_json
 from jaxssim._cli.junit import write_junit
 from jaxssim._cli.limits import Limit, exit_status, parse_limits
 from jaxssim._cli.loading import Preparation
+from jaxssim._cli.map_names import map_path
 from jaxssim._cli.metrics import find_metrics
 from jaxssim._cli.options import Compare
 from jaxssim._cli.pairing import PairFiles, Pairing, add_masks, pair_paths, pair_rows
@@ -119,7 +120,7 @@ def check_outputs(options: Compare, pairs: Sequence[PairFiles]) -> None:
     inputs = {os.path.realpath(path) for pair in pairs for path in pair[1:] if path and "\0" not in str(path)}
     inputs |= {os.path.realpath(options.pairs)} if options.pairs else set()
     outputs = {"--csv": [options.csv], "--json": [options.json], "--junit": [options.junit], "--html": [options.html]}
-    outputs["--maps"] = [options.maps / f"{pair.name}.png" for pair in pairs] if options.maps else []
+    outputs["--maps"] = [map_path(options.maps, pair.name) for pair in pairs] if options.maps else []
     for option, paths in outputs.items():
         for path in filter(None, paths):
             if os.path.realpath(path) in inputs:
@@ -147,7 +148,7 @@ def score_all(
             own = {files.name: known[files.name] for files in own_share(pairs) if files.name in known}
             left = [files for files in own_share(pairs) if files.name not in known]
             writers = open_writers(options, scoring, list(own.values()), stack)
-            report = open_report(options, scoring, pairing.alone, stack) if options.html and is_first else None
+            report = open_report(options, scoring, pairing, stack) if options.html and is_first else None
             own |= score(left, scoring, [*writers, *([report] if report else [])], console, stop, problems)
             merged = merge(own)
         results = [merged[files.name] for files in pairs if files.name in merged]
@@ -203,11 +204,11 @@ def open_writers(options: Compare, scoring: Scoring, known: Sequence[PairResult]
     return writers
 
 
-def open_report(options: Compare, scoring: Scoring, alone: Sequence[Path], stack: ExitStack) -> Writer:
+def open_report(options: Compare, scoring: Scoring, pairing: Pairing, stack: ExitStack) -> Writer:
     """Returns what adds each pair to the report; the stack writes the page."""
     from jaxssim._cli.pages import add_to_report, make_report
 
-    report = stack.enter_context(make_report(options, scoring.infos, alone))
+    report = stack.enter_context(make_report(options, scoring.infos, pairing))
     return functools.partial(add_to_report, report)
 
 
@@ -230,7 +231,7 @@ def publish(
             write_json(document(results, scoring.infos, pairing, options, finished), options.json)
     if options.junit:
         with noted(problems, options.junit):
-            write_junit(results, limits, pairing.alone, options.junit)
+            write_junit(results, limits, pairing, options.junit)
 
 
 def print_broken(results: Sequence[PairResult], limits: Sequence[Limit], console: Console) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from jaxssim._cli.limits import Limit
+from jaxssim._cli.pairing import Pairing
 from jaxssim._cli.results import PairResult
 from jaxssim._pictures import show_name
 
 
-def write_junit(results: Sequence[PairResult], limits: Sequence[Limit], alone: Sequence[Path], path: Path) -> None:
-    """Writes a failure for each pair that breaks limits, and an error for each pair or file that was not scored."""
+def write_junit(results: Sequence[PairResult], limits: Sequence[Limit], pairing: Pairing, path: Path) -> None:
+    """Writes a failure for each pair that breaks limits, an error for each pair, file or folder that was not scored."""
     suite = ElementTree.Element("testsuite", name="jaxssim compare")
     failures, errors = 0, 0
     for result in results:
@@ -25,10 +26,11 @@ def write_junit(results: Sequence[PairResult], limits: Sequence[Limit], alone: S
             failures += 1
         else:
             ElementTree.SubElement(case, "system-out").text = values
-    for file in alone:
+    left_out = dict.fromkeys(pairing.alone, "it has no partner") | {each.path: each.reason for each in pairing.closed}
+    for file, reason in left_out.items():
         case = ElementTree.SubElement(suite, "testcase", classname="jaxssim.compare", name=show_name(file, "utf-8"))
-        ElementTree.SubElement(case, "error", message="it has no partner")
-    counts = {"tests": len(results) + len(alone), "failures": failures, "errors": errors + len(alone)}
+        ElementTree.SubElement(case, "error", message=reason)
+    counts = {"tests": len(results) + len(left_out), "failures": failures, "errors": errors + len(left_out)}
     for key, count in counts.items():
         suite.set(key, str(count))
     ElementTree.indent(suite)

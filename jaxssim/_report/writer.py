@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxssim._cli.results import MetricInfo, PairResult
 from jaxssim._pictures.names import show_name, show_text
+from jaxssim._pictures.picture import Unreadable
 from jaxssim._report.album import Album
 from jaxssim._report.colours import MAP_COLOURS
 from jaxssim._report.pictures import COMPACT, EXACT
@@ -36,6 +37,7 @@ class ReportWriter:
         metrics: the columns, the most important one first.
         about: versions and options, shown at the end of the page, by name.
         alone: files without a partner, which the page lists.
+        closed: folders that could not be opened, which the page lists with the reason.
 
     Raises:
         OSError: on entering, where the path cannot be written, or holds something else than a report.
@@ -47,14 +49,19 @@ class ReportWriter:
     """
 
     def __init__(
-        self, path: Path, metrics: Sequence[MetricInfo], about: Mapping[str, str], alone: Sequence[Path] = ()
+        self,
+        path: Path,
+        metrics: Sequence[MetricInfo],
+        about: Mapping[str, str],
+        alone: Sequence[Path] = (),
+        closed: Sequence[Unreadable] = (),
     ) -> None:
         """Keeps the arguments; nothing is written before the context is entered."""
         self.is_file = path.suffix.lower() in (".html", ".htm")
         self.page = path if self.is_file else path / "index.html"
         self.metrics = list(metrics)
         self.about = dict(about)
-        self.alone = alone
+        self.alone, self.closed = alone, closed
         self.pairs: list[dict[str, Any]] = []
         self.cleanup = contextlib.ExitStack()
 
@@ -115,6 +122,7 @@ class ReportWriter:
             "about": [[show_text(name, UTF8), show_text(text, UTF8)] for name, text in self.about.items()],
             "pairs": self.pairs,
             "alone": [show_name(path, UTF8) for path in self.alone],
+            "closed": [show_text(str(each), UTF8) for each in self.closed],
             "folder": None if self.is_file else f"{self.album.folder.name}/",
             "colours": MAP_COLOURS,
         }

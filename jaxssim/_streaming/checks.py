@@ -4,7 +4,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxssim._inputs import check_data_range, check_images, check_mask_layout, check_masked_convention, prepare
+from jaxssim._inputs import (
+    check_constants,
+    check_data_range,
+    check_images,
+    check_mask_layout,
+    check_masked_convention,
+    prepare,
+)
 from jaxssim._layout import Layout, split_shape, statistics_dtype
 from jaxssim._ms_ssim import prepare_ms_ssim
 from jaxssim._streaming.blocks import Sources
@@ -28,19 +35,16 @@ def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = N
     x, y = as_source_array("x", x), as_source_array("y", y)
     a, b = check_images(stand_in(x), stand_in(y), layout)
     batch, spatial = split_shape(a.shape, layout)
-    prepared = None
     if wanted.ms_ssim:
-        prepared, *_ = prepare_ms_ssim(a, b, data_range, None, wanted.weights, wanted.convention, layout, k1, k2)
+        prepare_ms_ssim(a, b, data_range, None, wanted.weights, wanted.convention, layout, k1, k2)
     if wanted.ssim:
-        prepared = prepare(a, b, data_range, None, wanted.convention, layout, k1, k2)
-    if prepared is not None:
-        data_range = prepared.data_range
-    else:
-        data_range = check_data_range(data_range, a, b, batch) if "psnr" in wanted.metrics else 1.0
+        prepare(a, b, data_range, None, wanted.convention, layout, k1, k2)
+    needs_range = wanted.ms_ssim or wanted.ssim or "psnr" in wanted.metrics
+    data_range = check_data_range(data_range, a, b, batch) if needs_range or data_range is not None else 1.0
+    constants = check_constants(k1, k2, wanted.convention, statistics_dtype(a, b))
     mask = None if mask is None else _check_mask(mask, a.shape, wanted, layout)
     sources = Sources(Source("x", x, layout), Source("y", y, layout), mask)
     data_ranges = np.broadcast_to(np.asarray(data_range), batch)
-    constants = None if prepared is None else prepared.constants
     has_channels = layout.channel_axis is not None
     return sources, Checked(batch, spatial, data_ranges, constants, statistics_dtype(a, b), has_channels)
 

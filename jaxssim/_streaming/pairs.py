@@ -88,9 +88,10 @@ class Pair:
 
     def blocks(self) -> Iterator[tuple[Image, list[Plane]]]:
         """Yields an image and the planes of one of its blocks."""
-        largest = largest_weight(self.sources.mask)
+        mask = self.sources.mask
+        largest = functools.cache(functools.partial(largest_weight, mask))
         for index, image in self.images.items():
-            for planes in self._planes(index, largest):
+            for planes in self._planes(index, largest(index if mask and mask.batch_axes else ())):
                 yield image, planes
 
     def _planes(self, index: Shape, largest: float) -> Iterator[list[Plane]]:
@@ -136,19 +137,17 @@ class Pair:
         return found
 
 
-def largest_weight(mask: Source | None) -> float:
-    """Returns the largest weight of a mask, 1 where all are 0; reads the mask once unless it is bool."""
+def largest_weight(mask: Source | None, index: Shape) -> float:
+    """Returns the largest weight of one image's mask, 1 where all are 0; reads the mask once unless it is bool."""
     if mask is None or mask.dtype == bool:
         return 1.0
     crop = mask.layout.crop_border
     lengths = tuple(mask.shape[axis] - 2 * crop for axis in mask.spatial_axes)
     sides, largest = block_shape(lengths, mask), 0.0
-    for index in np.ndindex(*(mask.shape[axis] for axis in mask.batch_axes)):
-        starts = itertools.product(*(range(0, n, side) for n, side in zip(lengths, sides, strict=True)))
-        for corner in starts:
-            ends = (min(i + side, n) for i, side, n in zip(corner, sides, lengths, strict=True))
-            weight = mask.read(index, tuple(zip(corner, ends, strict=True))).astype(np.float64)
-            if not ((weight >= 0) & (weight < np.inf)).all():
-                raise ValueError(WEIGHTS_NOT_VALID)
-            largest = max(largest, float(weight.max()))
+    for corner in itertools.product(*(range(0, n, side) for n, side in zip(lengths, sides, strict=True))):
+        ends = (min(i + side, n) for i, side, n in zip(corner, sides, lengths, strict=True))
+        weight = mask.read(index, tuple(zip(corner, ends, strict=True))).astype(np.float64)
+        if not ((weight >= 0) & (weight < np.inf)).all():
+            raise ValueError(WEIGHTS_NOT_VALID)
+        largest = max(largest, float(weight.max()))
     return largest or 1.0

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +18,10 @@ from commands import NAMES, crop, program, read_pairs, run, scores, write_folder
 from skimage.metrics import structural_similarity
 
 import jaxssim
+from jaxssim._cli.junit import write_junit
 from jaxssim._cli.metrics import METRICS
+from jaxssim._cli.pairing import Pairing
+from jaxssim._pictures import Unreadable
 
 slow = pytest.mark.slow
 
@@ -92,6 +96,15 @@ def test_the_table_has_the_worst_pair_first_and_limits_give_the_exit_status(fold
     passing = ("--fail-below", "ssim=-1", f"psnr={min(v['psnr'] for v in expected.values()) - 0.01}")
     assert run(capsys, "compare", *folders, *passing)[0] == 0
     assert run(capsys, "compare", *folders, "--rows", "1")[1].count(by_ssim[2]) == 0
+
+
+def test_junit_has_an_error_for_each_file_and_folder_that_was_left_out(tmp_path):
+    pairing = Pairing([], [Path("left.png")], [Unreadable(Path("locked"), "Permission denied")])
+    write_junit([], [], pairing, tmp_path / "junit.xml")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "2")
+    errors = {case.get("name"): case.find("error").get("message") for case in suite.iter("testcase")}
+    assert errors == {"left.png": "it has no partner", "locked": "Permission denied"}
 
 
 def test_the_metric_of_a_limit_is_computed_too(folders, capsys):

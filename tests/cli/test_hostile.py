@@ -276,6 +276,15 @@ def test_no_result_is_written_over_what_is_read(folders, tmp_path, capsys, optio
     assert (folders[1] / "a.png").read_bytes() == before
 
 
+def test_a_map_whose_name_is_shortened_is_written_beside_its_picture(folders, capsys):
+    name = 210 * "a"
+    save(crop("coffee", 20, 24), *(folder / f"{name}.png" for folder in folders))
+    status, _, err = run(capsys, "compare", *folders, "--maps", folders[1])
+    assert (status, err) == (0, "")
+    written = {path.name for path in folders[1].iterdir()} - {f"{name}.png"}
+    assert {path[:183] for path in written if path.startswith("aaa")} == {183 * "a"}
+
+
 def test_rows_of_a_csv_are_pairs_with_numbers_where_stems_are_equal(folders, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(crop("coffee", 20, 24), "ref/a.png", "test/a.png")

@@ -199,6 +199,12 @@ def test_a_masked_pixel_may_be_nan_and_no_pixel_may_count():
 
 
 @slow
+def test_the_scale_of_each_masks_weights_does_not_matter(small_blocks):
+    mask = np.random.default_rng(1).random((2, 40, 50)) * np.reshape([1e-30, 1e30], (2, 1, 1))
+    check((2, 40, 50, 1), mask=mask, expected=by_functions, metrics=("ssim", "mse", "mae"))
+
+
+@slow
 @pytest.mark.parametrize("dtype", ["uint16", "float16", "bfloat16", "float32", "float64"])
 def test_every_type(dtype, small_blocks):
     check((61, 83, 3), jnp.dtype(dtype), data_range=255)
@@ -443,6 +449,8 @@ class TestErrors:
             (lambda: Evaluator()(x[:9], y[:9]), "smaller than the window"),
             (lambda: Evaluator("ms_ssim")(x, y), "5 scales need at least"),
             (lambda: Evaluator("psnr")(x / 2, y / 2), "data_range must be given"),
+            (lambda: Evaluator("mse", data_range=-1)(x, y), "data_range must be positive"),
+            (lambda: Evaluator("mse", k1=0)(x, y), "k1 must be at least"),
             (lambda: Evaluator()(x, y, mask=x[1:, :, 0]), "mask has shape"),
             (lambda: Evaluator("mse")(x, y, mask=-1.0 * x), "weights of at least 0"),
             (lambda: Evaluator(convention=conventions.SKIMAGE)(x, y, mask=x), "sample covariance"),

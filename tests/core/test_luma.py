@@ -108,6 +108,8 @@ def test_errors_of_luma():
         jaxssim.luma(np.zeros((5, 5, 4), np.float32), data_range=1.0)
     with pytest.raises(ValueError, match="data_range must be given"):
         jaxssim.luma(np.zeros((5, 5, 3), np.float32))
+    with pytest.raises(ValueError, match=r"rgb has shape \(3,\); pass images"):
+        jaxssim.luma(np.zeros(3, np.uint8))
     for axis in (None, -2):
         with pytest.raises(ValueError, match="rgb must hold red, green and blue"):
             jaxssim.luma(np.zeros((5, 5, 3), np.float32), data_range=1.0, channel_axis=axis)

@@ -82,8 +82,24 @@ def test_valid_must_be_one_bool_for_each_image(valid):
 
 
 def test_metric_must_be_a_function_or_a_name():
-    with pytest.raises(TypeError, match=r"metric must be a function of two images, .* got 4"):
+    with pytest.raises(ValueError, match=r"metric must be a function of two images, .* got 4"):
         Average(4)
+
+
+def test_a_metric_must_not_average_over_the_batch():
+    x, y = images()
+    with pytest.raises(ValueError, match=r'metric ssim_loss returns one mean for a batch.*pass reduction="none"'):
+        Average(jaxssim.ssim_loss, data_range=1.0)
+    loss = Average(functools.partial(jaxssim.ssim_loss, reduction="none"), data_range=1.0)
+    loss.update(x=x, y=y)
+    assert loss.count == len(x)
+    np.testing.assert_allclose(loss.compute(), 1 - jaxssim.ssim(x, y, data_range=1.0).mean(), rtol=1e-6)
+
+
+def test_the_kept_values_of_valid_images_are_not_traced():
+    x, y = images()
+    with pytest.raises(ValueError, match=r"valid is traced, but keep=True"):
+        jax.jit(lambda valid: Average(data_range=1.0, keep=True).update(x=x, y=y, valid=valid))(np.ones(len(x), bool))
 
 
 @slow
@@ -185,5 +201,5 @@ def test_a_metric_by_its_name_and_options_that_are_lists():
     update = jax.jit(lambda average, x, y: (average.update(x=x, y=y), average)[1])
     expected = jaxssim.ms_ssim(x, y, data_range=1.0, weights=(0.5, 0.5)).mean()
     np.testing.assert_allclose(update(average, x, y).compute(), expected, rtol=1e-6)
-    with pytest.raises(TypeError, match=r"or one of 'mse', .*'ssimulacra2', got 'lpips'"):
+    with pytest.raises(ValueError, match=r"or one of 'mse', .*'ssimulacra2', got 'lpips'"):
         Average("lpips")

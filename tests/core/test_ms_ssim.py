@@ -179,8 +179,19 @@ class TestErrors:
             jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, sigmas=sigmas)
 
     def test_sigmas_that_do_not_rise(self):
-        with pytest.raises(ValueError, match="sigmas must rise"):
-            jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, sigmas=(2.0, 1.0))
+        for sigmas in ((2.0, 1.0), (1.0, 1.0, 2.0)):
+            with pytest.raises(ValueError, match=r"sigmas must rise.* pass \(1.0, 2.0\)"):
+                jaxssim.ms_ssim_l1_loss(*pair(40, 40, 1), data_range=1.0, sigmas=sigmas)
+
+    def test_sigmas_whose_window_is_larger_than_the_images(self):
+        x, y = pair(16, 20, 1)
+        with pytest.raises(ValueError, match=r"\(16, 20\), smaller than the window of 33 pixels .* sigmas up to 3.5"):
+            jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0)
+        assert 0 < jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0, sigmas=(1.0, 3.5)) < 1
+
+    def test_images_smaller_than_the_window_of_a_convention_that_continues_them(self):
+        with pytest.raises(ValueError, match=r"pass larger images, or a convention with a smaller window"):
+            jaxssim.ms_ssim(*pair(8, 8, 1), data_range=1.0, convention=conventions.FUSED_SSIM)
 
     def test_convention_of_wrong_type(self):
         with pytest.raises(ValueError, match="convention must be"):

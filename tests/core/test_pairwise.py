@@ -1,5 +1,7 @@
 """The matrix of all pairs against the metric of each pair."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -196,11 +198,27 @@ class TestErrors:
 
     def test_an_option_of_another_metric(self):
         with pytest.raises(
-            TypeError, match=r"metric='ssim' takes .*'data_range', 'convention', 'k1', 'k2', 'mask'\], got .*levels"
+            ValueError, match=r"metric='ssim' takes .*'data_range', 'convention', 'k1', 'k2', 'mask'\], got .*levels"
         ):
             jaxssim.pairwise(images(), data_range=1.0, levels=3)
-        with pytest.raises(TypeError, match="metric='mse' takes the options"):
+        with pytest.raises(ValueError, match="metric='mse' takes the options"):
             jaxssim.pairwise(images(), metric="mse", data_range=1.0)
+        with pytest.raises(ValueError, match=r"metric='iw_ssim' takes .* got \['mask'\]; leave"):
+            jaxssim.pairwise(images(), metric="iw_ssim", data_range=1.0, mask=np.ones((34, 37)))
+
+
+@slow
+@pytest.mark.parametrize("channels", [None, 5])
+@pytest.mark.parametrize("name", ["iw_ssim", "dssim", "ssim_loss"])
+def test_other_functions_of_grey_images_and_of_many_channels(name, channels):
+    stack = images(4, (34, 37, channels or 1))
+    options = dict(channel_axis=-1 if channels else None, data_range=1.0)
+    stack = stack if channels else stack[..., 0]
+    function = functools.partial(getattr(jaxssim, name), **options)
+    if name == "iw_ssim":
+        function, options = functools.partial(function, weights=(0.4, 0.6)), options | {"weights": (0.4, 0.6)}
+    matrix = jaxssim.pairwise(stack, metric=name if name == "iw_ssim" else getattr(jaxssim, name), **options)
+    np.testing.assert_allclose(matrix, [[function(a, b) for b in stack] for a in stack], atol=1e-6)
 
 
 @slow
@@ -212,5 +230,5 @@ def test_options_of_ones_own_functions_and_channels_first():
     np.testing.assert_allclose(loss, expected, atol=CLOSE)
     several = jaxssim.pairwise(stack, metric=jaxssim.ms_ssim_loss, data_range=1.0, weights=[0.5, 0.5], convention=SMALL)
     assert several.shape == expected.shape
-    with pytest.raises(TypeError, match="data_range must be hashable, got a dict"):
+    with pytest.raises(ValueError, match="data_range must be hashable, got a dict"):
         jaxssim.pairwise(stack, metric=jaxssim.ssim_loss, data_range={"a": 1})

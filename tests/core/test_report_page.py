@@ -13,6 +13,7 @@ pytest.importorskip("jinja2")
 matplotlib = pytest.importorskip("matplotlib")
 
 from jaxssim._cli.results import MetricInfo, PairResult
+from jaxssim._pictures import Unreadable
 from jaxssim._report import ReportWriter, writer
 
 METRICS = [
@@ -147,7 +148,8 @@ def test_table_filters_and_viewer(chromium, page):
 def test_wide_ranges_missing_values_and_files_without_a_partner(chromium, tmp_path):
     """A tiny error beside a huge one keeps its digits; a metric that does not fit leaves the others."""
     alone = [Path("test/<b>left</b>.png"), Path("test/\udcff.png")]
-    with ReportWriter(tmp_path / "report.html", METRICS, {}, alone) as report:
+    closed = [Unreadable(Path("locked"), "no <b>permission</b>")]
+    with ReportWriter(tmp_path / "report.html", METRICS, {}, alone, closed) as report:
         for name, *values in (("tiny", 0.99, 80, 0.0024), ("huge", 0.1, 20, 4.9e6), ("same", 1, np.inf, 0)):
             report.add(result(name, values), RED, BLUE, MAP)
         partial = PairResult("part", Path("a"), Path("b"), (60, 40), {"psnr": 41.5}, "ssim, mse: <i>do not fit</i>")
@@ -160,6 +162,9 @@ def test_wide_ranges_missing_values_and_files_without_a_partner(chromium, tmp_pa
     assert chromium.text("#alone summary") == "2 without a partner"
     chromium.find("#alone summary").click()
     assert chromium.texts("#alone li") == ["test/<b>left</b>.png", r"test/\xff.png"]
+    assert chromium.text("#closed summary") == "1 not opened"
+    chromium.find("#closed summary").click()
+    assert chromium.texts("#closed li") == ["locked (no <b>permission</b>)"]
     chromium.open(tmp_path / "report.html", "#pair=part")
     chromium.wait("byId('viewer').open")
     assert "41.500" in chromium.text("#viewer-values")
