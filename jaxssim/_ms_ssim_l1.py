@@ -78,11 +78,11 @@ def ms_ssim_l1_loss(
     if list(sigmas) != (rising := sorted(set(sigmas))):
         raise ValueError(f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {tuple(rising)}")
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
-    x, y = check_images(x, y, layout)
-    _, spatial = split_shape(x.shape, layout)
+    _, spatial = split_shape(check_images(x, y, layout)[0].shape, layout)
     if min(spatial) < coarsest:
+        shape = "x".join([str(coarsest)] * len(spatial))
         raise ValueError(
-            f"x and y have spatial shape {spatial}, smaller than the window of {coarsest} pixels of sigma "
+            f"x and y have spatial shape {spatial}, smaller than the window of {shape} pixels of sigma "
             f"{max(sigmas):g}; pass larger images, or sigmas up to {(min(spatial) - 1) // 2 / 2:g}"
         )
     # A tap beyond 5.5 sigma weighs less than float32 resolves.

@@ -185,7 +185,9 @@ class TestErrors:
 
     def test_sigmas_whose_window_is_larger_than_the_images(self):
         x, y = pair(16, 20, 1)
-        with pytest.raises(ValueError, match=r"\(16, 20\), smaller than the window of 33 pixels .* sigmas up to 3.5"):
+        with pytest.raises(
+            ValueError, match=r"\(16, 20\), smaller than the window of 33x33 pixels .* sigmas up to 3.5"
+        ):
             jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0)
         assert 0 < jaxssim.ms_ssim_l1_loss(x, y, data_range=1.0, sigmas=(1.0, 3.5)) < 1
 
