@@ -32,7 +32,7 @@ class Evaluator:
     """Scores pairs of images of any sizes, also larger than memory, with one program for all sizes.
 
     The values are those of `ssim`, `ms_ssim`, `mse`, `mae`, `psnr` and `ssim_map` for each pair alone, as near to
-    float64 as these functions; sums of squares are float64 and leave no range. The images are cut into strips, which
+    float64 as these functions; sums of squares are float64, and do not overflow. The images are cut into strips, which
     lie side by side in arrays of one shape. So a new size does not compile, and memory, apart from that of maps,
     depends on neither the size nor the number of the images. Reading the next images overlaps with the computation.
 

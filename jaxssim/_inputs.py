@@ -24,6 +24,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 # Names of NumPy's types take longer to compare than the types do, and so does a search for tracers.
 TYPES = frozenset(map(jnp.dtype, (*INTEGER_RANGES, *FLOATS)))
 NEVER_TRACED = (int, float, bool, str, type(None))
+SMALLER_WINDOW = "a convention with a smaller window: dataclasses.replace(convention, window=...)"
 WEIGHTS_NOT_VALID = "mask must hold weights of at least 0, all finite; got a negative, infinite or NaN weight"
 
 
@@ -269,7 +270,7 @@ def _check_window_fits(spatial: Shape, convention: Convention) -> None:
     if any(n < size for n, size in zip(spatial, sizes, strict=True)):
         raise ValueError(
             f"x and y have spatial shape {spatial}, smaller than the window of {'x'.join(map(str, sizes))} pixels; "
-            "pass larger images, or a convention with a smaller window: dataclasses.replace(convention, window=...)"
+            f"pass larger images, or {SMALLER_WINDOW}"
         )
 
 

@@ -18,7 +18,7 @@ from jaxssim._core.jvp import jit_with_own_jvp
 from jaxssim._core.numerics import channel_mean
 from jaxssim._core.resampling import Shape
 from jaxssim._explicit import over_mesh
-from jaxssim._inputs import Reduction, check_convention, check_positive, prepare, reduce_batch
+from jaxssim._inputs import SMALLER_WINDOW, Reduction, check_convention, check_positive, prepare, reduce_batch
 from jaxssim._layout import LAST, CheckedInputs, Layout, split_shape
 from jaxssim._shards import Shards, means_of_shards_by_scale, padding_of_mean
 from jaxssim.conventions import Convention
@@ -184,7 +184,7 @@ def prepare_ms_ssim(
 def _advice(weights: tuple[float, ...], fitting: int) -> str:
     """Returns what to pass for images that `fitting` scales fit."""
     if fitting == 0:
-        return "a convention with a smaller window: dataclasses.replace(convention, window=...)"
+        return SMALLER_WINDOW
     kept = weights[:fitting]
     advised = ", ".join(f"{weight * sum(weights) / sum(kept):.4f}" for weight in kept)
     return f"at most {fitting} weights, for instance ({advised}), whose sum is that of all"

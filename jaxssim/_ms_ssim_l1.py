@@ -78,7 +78,8 @@ def ms_ssim_l1_loss(
     if list(sigmas) != (rising := sorted(set(sigmas))):
         raise ValueError(f"sigmas must rise, so that the last is the coarsest, got {sigmas}; pass {tuple(rising)}")
     coarsest = 2 * math.ceil(2 * max(sigmas)) + 1
-    _, spatial = split_shape(check_images(x, y, layout)[0].shape, layout)
+    images = check_images(x, y, layout)
+    _, spatial = split_shape(images[0].shape, layout)
     if min(spatial) < coarsest:
         shape = "x".join([str(coarsest)] * len(spatial))
         raise ValueError(
@@ -87,7 +88,7 @@ def ms_ssim_l1_loss(
         )
     # A tap beyond 5.5 sigma weighs less than float32 resolves.
     sizes = tuple(min(coarsest, 2 * math.ceil(5.5 * sigma) + 1) for sigma in sigmas)
-    checked = prepare(x, y, data_range, mask, Convention(window=Gaussian(coarsest)), layout, k1, k2)
+    checked = prepare(*images, data_range, mask, Convention(window=Gaussian(coarsest)), layout, k1, k2)
     return reduce_batch(_ms_ssim_l1(checked, float(share), sizes, sigmas, layout), reduction)
 
 

@@ -35,13 +35,17 @@ def check_pair(settings: Settings, wanted: Wanted, x: Any, y: Any, mask: Any = N
     x, y = as_source_array("x", x), as_source_array("y", y)
     a, b = check_images(stand_in(x), stand_in(y), layout)
     batch, spatial = split_shape(a.shape, layout)
+    prepared = None
     if wanted.ms_ssim:
-        prepare_ms_ssim(a, b, data_range, None, wanted.weights, wanted.convention, layout, k1, k2)
+        prepared, *_ = prepare_ms_ssim(a, b, data_range, None, wanted.weights, wanted.convention, layout, k1, k2)
     if wanted.ssim:
-        prepare(a, b, data_range, None, wanted.convention, layout, k1, k2)
-    needs_range = wanted.ms_ssim or wanted.ssim or "psnr" in wanted.metrics
-    data_range = check_data_range(data_range, a, b, batch) if needs_range or data_range is not None else 1.0
-    constants = check_constants(k1, k2, wanted.convention, statistics_dtype(a, b))
+        prepared = prepare(a, b, data_range, None, wanted.convention, layout, k1, k2)
+    if prepared is not None:
+        data_range, constants = prepared.data_range, prepared.constants
+    else:
+        needs_range = "psnr" in wanted.metrics or data_range is not None
+        data_range = check_data_range(data_range, a, b, batch) if needs_range else 1.0
+        constants = check_constants(k1, k2, wanted.convention, statistics_dtype(a, b))
     mask = None if mask is None else _check_mask(mask, a.shape, wanted, layout)
     sources = Sources(Source("x", x, layout), Source("y", y, layout), mask)
     data_ranges = np.broadcast_to(np.asarray(data_range), batch)

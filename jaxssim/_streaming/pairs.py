@@ -91,7 +91,7 @@ class Pair:
         mask = self.sources.mask
         largest = functools.cache(functools.partial(largest_weight, mask))
         for index, image in self.images.items():
-            for planes in self._planes(index, largest(index if mask and mask.batch_axes else ())):
+            for planes in self._planes(index, largest(index if mask is not None and mask.batch_axes else ())):
                 yield image, planes
 
     def _planes(self, index: Shape, largest: float) -> Iterator[list[Plane]]:
